@@ -1,1 +1,9 @@
-//! Being built.
+//! The domain types that every other crate shares: names, time, SLOs, contracts, products, and the
+//! records of the `mesh.*` topics. No tokio and no I/O: all of it can be tested with plain values.
+
+pub mod headers;
+pub mod mesh;
+pub mod name;
+pub mod slo;
+pub mod time;
+pub mod topic;

@@ -1,0 +1,32 @@
+//! Names and limits of the record headers that Meshwork writes and reads (design: "Headers").
+
+/// Who produced the record. UTF-8, at most [`PRODUCER_MAX_BYTES`].
+pub const PRODUCER: &str = "mesh-producer";
+/// Which records this one was made from: `<topic>@<partition>:<offset>`, comma-separated.
+pub const PARENTS: &str = "mesh-parents";
+/// Longest value of [`PRODUCER`], in bytes.
+pub const PRODUCER_MAX_BYTES: usize = 128;
+/// Most entries in [`PARENTS`].
+pub const PARENTS_MAX: usize = 16;
+/// Longest value of [`PARENTS`], in bytes.
+pub const PARENTS_MAX_BYTES: usize = 1024;
+
+/// Quarantine: stable reason code.
+pub const REASON: &str = "mesh-reason";
+/// Quarantine: the reason in words.
+pub const DETAIL: &str = "mesh-detail";
+/// Quarantine: path in the datum, as a JSON pointer.
+pub const PATH: &str = "mesh-path";
+/// Quarantine: byte offset in the datum.
+pub const AT: &str = "mesh-at";
+/// Quarantine: `topic@partition` that the record was meant for.
+pub const SOURCE: &str = "mesh-source";
+/// Quarantine: `avro`, or `json` where a line fitted nothing and is kept as that line.
+pub const FORMAT: &str = "mesh-format";
+/// `enforcement: mark`: the reason code on a record that was let through.
+pub const MARK: &str = "mesh-mark";
+
+/// GUID or id of the value's schema (Confluent wire format v1).
+pub const VALUE_SCHEMA_ID: &str = "__value_schema_id";
+/// GUID or id of the key's schema (Confluent wire format v1).
+pub const KEY_SCHEMA_ID: &str = "__key_schema_id";

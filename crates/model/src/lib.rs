@@ -7,3 +7,4 @@ pub mod name;
 pub mod slo;
 pub mod time;
 pub mod topic;
+pub mod units;

@@ -1,1 +1,11 @@
-//! Being built.
+//! What operators see of a process: logs, metrics, traces, readiness, and the admin listener that
+//! shows them. Every service takes a [`Readiness`] and a [`Metrics`] and knows nothing of the rest.
+
+pub mod admin;
+pub mod logging;
+pub mod metrics;
+pub mod readiness;
+
+pub use logging::{LogControl, LogFormat, LoggingConfig, TelemetryError};
+pub use metrics::Metrics;
+pub use readiness::{Latch, Readiness};

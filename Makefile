@@ -49,7 +49,7 @@ advisories: ## Known vulnerabilities in dependencies, where the database can be 
 
 fuzz: ## One fuzz target: make fuzz TARGET=avro_datum SECONDS=60
 	@deploy/setup.sh build fuzz
-	@cd fuzz && cargo fuzz run --sanitizer none $(or $(TARGET),avro_datum) -- -max_total_time=$(or $(SECONDS_),$(if $(filter command line,$(origin SECONDS)),$(SECONDS),60))
+	@cd fuzz && cargo fuzz run --sanitizer none $(or $(TARGET),avro_datum) -- -max_total_time=$(if $(filter command,$(origin SECONDS)),$(SECONDS),60)
 
 kafka-up: ## Apache Kafka on loopback (KAFKA_PORT, KAFKA_NODES), until kafka-down
 	@deploy/setup.sh kafka

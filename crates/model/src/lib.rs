@@ -4,6 +4,7 @@
 pub mod headers;
 pub mod mesh;
 pub mod name;
+pub mod problem;
 pub mod slo;
 pub mod time;
 pub mod topic;

@@ -68,6 +68,63 @@ impl std::str::FromStr for Timestamp {
     }
 }
 
+/// A [`Timestamp`] as RFC 3339 text, for JSON that people read: `#[serde(with = "rfc3339")]`.
+pub mod rfc3339 {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    use super::Timestamp;
+
+    /// As [`Timestamp`] displays itself.
+    ///
+    /// # Errors
+    /// The serializer's own.
+    pub fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(time)
+    }
+
+    /// Any RFC 3339 text with a zone.
+    ///
+    /// # Errors
+    /// The deserializer's own, and text that is no time.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
+    }
+
+    /// The same for a time that may be missing.
+    pub mod option {
+        use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+        use super::Timestamp;
+
+        /// As text, or null.
+        ///
+        /// # Errors
+        /// The serializer's own.
+        pub fn serialize<S: Serializer>(
+            time: &Option<Timestamp>,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            match time {
+                Some(time) => serializer.collect_str(time),
+                None => serializer.serialize_none(),
+            }
+        }
+
+        /// Text, or null.
+        ///
+        /// # Errors
+        /// The deserializer's own, and text that is no time.
+        pub fn deserialize<'de, D: Deserializer<'de>>(
+            deserializer: D,
+        ) -> Result<Option<Timestamp>, D::Error> {
+            Option::<String>::deserialize(deserializer)?
+                .map(|text| text.parse().map_err(D::Error::custom))
+                .transpose()
+        }
+    }
+}
+
 /// What time it is in the data.
 pub trait Clock: Send + Sync + fmt::Debug {
     /// Now. Two calls may give the same moment; a simulated clock may stand still.

@@ -4,8 +4,10 @@
 
 mod json;
 mod schema;
+pub mod validator;
 
 pub use json::{Json, JsonError, JsonFault, JsonLimits, Number, write_string};
 pub use schema::{
     Enum, Field, Fixed, Kind, LogicalType, Name, Node, NodeId, Order, Record, Schema, Strictness,
 };
+pub use validator::{CompileError, Fault, Valid, Validator};

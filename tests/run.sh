@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# `tests/run.sh` runs every test; `tests/run.sh kill` only the demo that is killed five times.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+deploy/kafka/kafka.sh fetch
+# The whole-system tests start this binary.
+cargo build -p meshwork
+if [ "${1:-all}" = kill ]; then
+  exec cargo test -p meshwork-tests --test fault -- --nocapture kill
+fi
+
+tests/e2e/clients/venv.sh
+cargo test --workspace --no-fail-fast

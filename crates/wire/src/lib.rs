@@ -1,1 +1,19 @@
-//! Being built.
+//! Kafka record batches (format v2, KIP-98) without sockets: read in place, written and re-encoded,
+//! with every length checked against what remains before anything is allocated for it. What walks
+//! records (`meshwork-pipeline`) stands on this; what speaks to brokers does not need it.
+
+pub mod batch;
+pub mod codec;
+pub mod fuzzing;
+pub mod limits;
+pub mod record;
+pub mod varint;
+
+mod build;
+mod cursor;
+
+pub use batch::{Attributes, BatchError, BatchHeader, BatchView, HEADER_BYTES, TimestampType};
+pub use build::{BatchBuilder, BuildError, RecordParts};
+pub use codec::{Codec, CodecError, Compressor, Decompressor};
+pub use limits::Limits;
+pub use record::{Header, Headers, RecordError, RecordView, Records};

@@ -1,0 +1,220 @@
+//! The four compressions of record batches, each bounded by the bytes that it may give.
+
+mod gzip;
+mod lz4;
+mod snappy;
+mod zstd;
+
+/// How the records of a batch are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Codec {
+    /// Not at all.
+    None,
+    /// RFC 1952.
+    Gzip,
+    /// Snappy blocks, in the framing of Java's xerial library or bare.
+    Snappy,
+    /// An LZ4 frame.
+    Lz4,
+    /// A Zstandard frame (KIP-110).
+    Zstd,
+}
+
+impl Codec {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::None, Self::Gzip, Self::Snappy, Self::Lz4, Self::Zstd];
+
+    /// The number in a batch's attributes.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::None => 0,
+            Self::Gzip => 1,
+            Self::Snappy => 2,
+            Self::Lz4 => 3,
+            Self::Zstd => 4,
+        }
+    }
+
+    /// By its number.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(Self::None),
+            1 => Some(Self::Gzip),
+            2 => Some(Self::Snappy),
+            3 => Some(Self::Lz4),
+            4 => Some(Self::Zstd),
+            _ => None,
+        }
+    }
+
+    /// As in Kafka's `compression.type`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Gzip => "gzip",
+            Self::Snappy => "snappy",
+            Self::Lz4 => "lz4",
+            Self::Zstd => "zstd",
+        }
+    }
+}
+
+/// Why bytes can't be decompressed, or compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CodecError {
+    /// They would give more than is allowed.
+    #[error("{codec} data unpacks to more than the limit of {limit} bytes", codec = codec.name())]
+    TooLarge {
+        /// Compressed how.
+        codec: Codec,
+        /// Most bytes allowed.
+        limit: usize,
+    },
+    /// They end too early.
+    #[error("{codec} data ends within its {what}", codec = codec.name())]
+    Truncated {
+        /// Compressed how.
+        codec: Codec,
+        /// Where.
+        what: &'static str,
+    },
+    /// They are not what they should be.
+    #[error("{codec} data is corrupt: {what}", codec = codec.name())]
+    Corrupt {
+        /// Compressed how.
+        codec: Codec,
+        /// Where.
+        what: &'static str,
+    },
+    /// The library could not get memory.
+    #[error("{codec} can't be set up", codec = codec.name())]
+    SetUp {
+        /// Compressed how.
+        codec: Codec,
+    },
+}
+
+/// Unpacks batches, one after the other, into one buffer that it keeps.
+///
+/// Keeps at most [`KEPT_BYTES`](Self::KEPT_BYTES) between batches; while a batch is open, at most
+/// twice the limit given with it.
+#[derive(Default)]
+pub struct Decompressor {
+    buffer: Vec<u8>,
+    snappy: Option<snap::raw::Decoder>,
+    zstd: Option<::zstd::bulk::Decompressor<'static>>,
+}
+
+impl std::fmt::Debug for Decompressor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Decompressor")
+            .field("buffered", &self.buffer.capacity())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Decompressor {
+    /// Most bytes kept for the next batch: one large batch must not pin its size for ever.
+    pub const KEPT_BYTES: usize = 4 * 1024 * 1024;
+
+    /// Without a buffer yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The bytes that `compressed` stands for, at most `limit`.
+    ///
+    /// # Errors
+    /// See [`CodecError`]. The buffer is empty then.
+    pub fn decompress(
+        &mut self,
+        codec: Codec,
+        compressed: &[u8],
+        limit: usize,
+    ) -> Result<&[u8], CodecError> {
+        self.buffer.clear();
+        self.buffer.shrink_to(Self::KEPT_BYTES);
+        let out = &mut self.buffer;
+        let done = match codec {
+            Codec::None if compressed.len() > limit => Err(CodecError::TooLarge { codec, limit }),
+            Codec::None => {
+                out.extend_from_slice(compressed);
+                Ok(())
+            }
+            Codec::Gzip => gzip::decompress(compressed, out, limit),
+            Codec::Snappy => {
+                let decoder = self.snappy.get_or_insert_with(snap::raw::Decoder::new);
+                snappy::decompress(decoder, compressed, out, limit)
+            }
+            Codec::Lz4 => lz4::decompress(compressed, out, limit),
+            Codec::Zstd => zstd::decompress(&mut self.zstd, compressed, out, limit),
+        };
+        if let Err(error) = done {
+            self.buffer.clear();
+            return Err(error);
+        }
+        Ok(&self.buffer)
+    }
+}
+
+/// Packs batches, at low levels: the level is not on the wire (KIP-390), and what is packed again
+/// on its way should cost little.
+#[derive(Default)]
+pub struct Compressor {
+    snappy: Option<snap::raw::Encoder>,
+    zstd: Option<::zstd::bulk::Compressor<'static>>,
+}
+
+impl std::fmt::Debug for Compressor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Compressor").finish_non_exhaustive()
+    }
+}
+
+impl Compressor {
+    /// Without contexts yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Appends the compressed form of `bytes` to `out`.
+    ///
+    /// # Errors
+    /// [`CodecError::SetUp`], or more bytes than the codec's format can say.
+    pub fn compress(
+        &mut self,
+        codec: Codec,
+        bytes: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), CodecError> {
+        match codec {
+            Codec::None => out.extend_from_slice(bytes),
+            Codec::Gzip => gzip::compress(bytes, out)?,
+            Codec::Snappy => {
+                let encoder = self.snappy.get_or_insert_with(snap::raw::Encoder::new);
+                snappy::compress(encoder, bytes, out)?;
+            }
+            Codec::Lz4 => lz4::compress(bytes, out)?,
+            Codec::Zstd => zstd::compress(&mut self.zstd, bytes, out)?,
+        }
+        Ok(())
+    }
+}
+
+/// Makes room for `more` bytes behind what `out` holds, and gives that room, zeroed.
+///
+/// Grows geometrically like a `Vec`, and never by more than `more` above twice what was there.
+fn room(out: &mut Vec<u8>, more: usize) -> &mut [u8] {
+    let from = out.len();
+    out.resize(from.saturating_add(more), 0);
+    out.get_mut(from..).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,195 @@
+//! LZ4 frames. The frame is walked here and only its blocks are left to the library, straight into
+//! our buffer: one copy less, and a cut frame is an error instead of an early end.
+
+use std::hash::Hasher;
+use std::io::Write;
+
+use lz4_flex::block::{decompress_into, decompress_into_with_dict};
+use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
+use twox_hash::XxHash32;
+
+use super::{Codec, CodecError, room};
+use crate::cursor::Cursor;
+
+const CODEC: Codec = Codec::Lz4;
+const MAGIC: u32 = 0x184d_2204;
+/// Set in a block's length where it is stored uncompressed.
+const STORED: u32 = 0x8000_0000;
+/// How far back a block may point into those before it, if the frame links them.
+const WINDOW: usize = 64 * 1024;
+/// No sequence gives more than this many bytes for one of its own.
+const MOST_PER_BYTE: usize = 255;
+
+const fn corrupt(what: &'static str) -> CodecError {
+    CodecError::Corrupt { codec: CODEC, what }
+}
+
+const fn truncated(what: &'static str) -> CodecError {
+    CodecError::Truncated { codec: CODEC, what }
+}
+
+struct Frame {
+    linked: bool,
+    block_checksums: bool,
+    content_checksum: bool,
+    content_size: Option<u64>,
+    max_block: usize,
+}
+
+pub(super) fn decompress(
+    compressed: &[u8],
+    out: &mut Vec<u8>,
+    limit: usize,
+) -> Result<(), CodecError> {
+    let mut at = Cursor::new(compressed);
+    loop {
+        let frame = header(&mut at)?;
+        let from = out.len();
+        while let Some((stored, data)) = next_block(&mut at, &frame)? {
+            if stored {
+                if data.len() > limit.saturating_sub(out.len()) {
+                    return Err(CodecError::TooLarge {
+                        codec: CODEC,
+                        limit,
+                    });
+                }
+                out.extend_from_slice(data);
+            } else {
+                unpack(data, &frame, from, out, limit)?;
+            }
+        }
+        let content = out.get(from..).unwrap_or_default();
+        if frame
+            .content_size
+            .is_some_and(|size| u64::try_from(content.len()) != Ok(size))
+        {
+            return Err(corrupt("content size"));
+        }
+        if frame.content_checksum {
+            let stated = u32::from_le_bytes(at.array().map_err(|_| truncated("checksum"))?);
+            if stated != hash(content) {
+                return Err(corrupt("content checksum"));
+            }
+        }
+        if at.rest().is_empty() {
+            return Ok(());
+        }
+    }
+}
+
+fn header(at: &mut Cursor<'_>) -> Result<Frame, CodecError> {
+    let cut = |_| truncated("header");
+    if u32::from_le_bytes(at.array().map_err(cut)?) != MAGIC {
+        return Err(corrupt("magic number"));
+    }
+    let descriptor = at.rest();
+    let [flags, block] = at.array().map_err(cut)?;
+    if flags >> 6 != 1 {
+        return Err(corrupt("version"));
+    }
+    let content_size = if flags & 0x08 != 0 {
+        Some(u64::from_le_bytes(at.array().map_err(cut)?))
+    } else {
+        None
+    };
+    if flags & 0x01 != 0 {
+        return Err(corrupt("needs a dictionary"));
+    }
+    let described = descriptor.len() - at.rest().len();
+    let [checksum] = at.array().map_err(cut)?;
+    let [_, expected, ..] = hash(descriptor.get(..described).unwrap_or_default()).to_le_bytes();
+    if checksum != expected {
+        return Err(corrupt("header checksum"));
+    }
+    Ok(Frame {
+        linked: flags & 0x20 == 0,
+        block_checksums: flags & 0x10 != 0,
+        content_checksum: flags & 0x04 != 0,
+        content_size,
+        max_block: match (block >> 4) & 0x07 {
+            4 => 64 * 1024,
+            5 => 256 * 1024,
+            6 => 1024 * 1024,
+            7 => 4 * 1024 * 1024,
+            _ => return Err(corrupt("block size")),
+        },
+    })
+}
+
+/// The next block and whether it is stored as it is; none at the end mark.
+fn next_block<'a>(
+    at: &mut Cursor<'a>,
+    frame: &Frame,
+) -> Result<Option<(bool, &'a [u8])>, CodecError> {
+    let length = u32::from_le_bytes(at.array().map_err(|_| truncated("block length"))?);
+    if length == 0 {
+        return Ok(None);
+    }
+    let size = usize::try_from(length & !STORED)
+        .ok()
+        .filter(|n| *n <= frame.max_block)
+        .ok_or(corrupt("block length"))?;
+    let data = at.take(size).map_err(|_| truncated("block"))?;
+    if frame.block_checksums {
+        let stated = u32::from_le_bytes(at.array().map_err(|_| truncated("checksum"))?);
+        if stated != hash(data) {
+            return Err(corrupt("block checksum"));
+        }
+    }
+    Ok(Some((length & STORED != 0, data)))
+}
+
+fn unpack(
+    data: &[u8],
+    frame: &Frame,
+    frame_from: usize,
+    out: &mut Vec<u8>,
+    limit: usize,
+) -> Result<(), CodecError> {
+    let left = limit.saturating_sub(out.len());
+    let most = frame
+        .max_block
+        .min(data.len().saturating_mul(MOST_PER_BYTE));
+    let block_from = out.len();
+    let given = room(out, most.min(left));
+    let done = if frame.linked {
+        let (before, given) = out.split_at_mut(block_from);
+        let window = frame_from.max(before.len().saturating_sub(WINDOW));
+        let dictionary = before.get(window..).unwrap_or_default();
+        decompress_into_with_dict(data, given, dictionary)
+    } else {
+        decompress_into(data, given)
+    };
+    match done {
+        Ok(written) => {
+            out.truncate(block_from + written);
+            Ok(())
+        }
+        Err(lz4_flex::block::DecompressError::OutputTooSmall { .. }) if left < most => {
+            Err(CodecError::TooLarge {
+                codec: CODEC,
+                limit,
+            })
+        }
+        Err(_) => Err(corrupt("block")),
+    }
+}
+
+fn hash(bytes: &[u8]) -> u32 {
+    let mut hasher = XxHash32::with_seed(0);
+    hasher.write(bytes);
+    // A 32-bit hash in a 64-bit return.
+    u32::try_from(hasher.finish()).unwrap_or_default()
+}
+
+/// As Java's `KafkaLZ4BlockOutputStream`: independent blocks of 64 KiB, no checksums of content.
+pub(super) fn compress(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), CodecError> {
+    let failed = CodecError::SetUp { codec: CODEC };
+    let info = FrameInfo::new()
+        .block_size(BlockSize::Max64KB)
+        .block_mode(BlockMode::Independent);
+    let mut encoder = FrameEncoder::with_frame_info(info, out);
+    encoder.write_all(bytes).map_err(|_| failed)?;
+    encoder.finish().map_err(|_| failed)?;
+    Ok(())
+}

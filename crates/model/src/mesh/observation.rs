@@ -113,6 +113,9 @@ pub struct PartitionObservation {
     pub parents: Vec<String>,
     /// Parents beyond [`LIST_MAX`].
     pub parents_more: i64,
+    /// Only where offsets were read back afterwards: they came after this moment and by
+    /// `observed_at`; when is not known. None: they came as observed.
+    pub not_before: Option<Timestamp>,
 }
 
 /// Half-open range of offsets.

@@ -1,1 +1,3 @@
-//! Being built.
+//! The demo: a month of real flights replayed through the whole mesh on one machine.
+
+pub mod flights;

@@ -1,6 +1,8 @@
 //! Service level objectives as a contract declares them. The rules by which minutes are judged are
 //! the freshness service's; these are only the words.
 
+pub mod firing;
+
 use std::fmt;
 use std::str::FromStr;
 

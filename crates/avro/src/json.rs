@@ -7,6 +7,7 @@ mod read;
 mod write;
 
 pub use number::Number;
+pub(crate) use number::write_float;
 pub use read::{JsonError, JsonFault, JsonLimits};
 
 /// A JSON value.

@@ -2,11 +2,18 @@
 //! Avro Java, the texts that registries store, compatibility with every reason,
 //! and validation of data. Pure: no I/O, no clock, every input bounded.
 
+pub mod compatibility;
+mod guid;
 mod json;
+mod parse;
 mod schema;
+mod text;
 pub mod validator;
 
+pub use compatibility::{CompatibilityLevel, Incompatibility, IncompatibilityKind};
+pub use guid::{Guid, InvalidGuid, Metadata, Reference, Rule, RuleSet, guid};
 pub use json::{Json, JsonError, JsonFault, JsonLimits, Number, write_string};
+pub use parse::{Limits, ParseError, ParseFault, ParseOptions};
 pub use schema::{
     Enum, Field, Fixed, Kind, LogicalType, Name, Node, NodeId, Order, Record, Schema, Strictness,
 };

@@ -37,6 +37,8 @@ pub(crate) struct Inner {
     pub(crate) references: Vec<Arc<Schema>>,
     /// How it was parsed; its texts are read again in the same way.
     pub(crate) strictness: Strictness,
+    /// The named types that its own text defines, in the order of their definition.
+    pub(crate) defined: Vec<NodeId>,
 }
 
 /// How strictly a schema's text is read.
@@ -320,6 +322,28 @@ pub enum LogicalType {
     LocalTimestampNanos,
     /// Months, days and milliseconds; on a fixed of 12.
     Duration,
+}
+
+impl LogicalType {
+    /// As schemas write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Decimal { .. } => "decimal",
+            Self::BigDecimal => "big-decimal",
+            Self::Uuid => "uuid",
+            Self::Date => "date",
+            Self::TimeMillis => "time-millis",
+            Self::TimeMicros => "time-micros",
+            Self::TimestampMillis => "timestamp-millis",
+            Self::TimestampMicros => "timestamp-micros",
+            Self::TimestampNanos => "timestamp-nanos",
+            Self::LocalTimestampMillis => "local-timestamp-millis",
+            Self::LocalTimestampMicros => "local-timestamp-micros",
+            Self::LocalTimestampNanos => "local-timestamp-nanos",
+            Self::Duration => "duration",
+        }
+    }
 }
 
 impl Schema {

@@ -26,7 +26,9 @@ fn hex(text: &str) -> Vec<u8> {
 #[test]
 fn exactly_the_limit_passes_and_one_more_does_not() {
     for size in [0usize, 1, 100, 65_536, 65_537, 300_000] {
-        let bytes: Vec<u8> = (0..size).map(|i| (i * i % 251) as u8).collect();
+        let bytes: Vec<u8> = (0..size)
+            .map(|i| u8::try_from(i * i % 251).unwrap())
+            .collect();
         for codec in Codec::ALL {
             let packed = packed(codec, &bytes);
             assert_eq!(unpacked(codec, &packed, size).unwrap(), bytes, "{codec:?}");

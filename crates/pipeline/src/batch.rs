@@ -1,0 +1,454 @@
+//! A whole batch: walked in place, record by record, and re-encoded only where a record was taken
+//! out, marked or tagged. What stays keeps producer id, epoch, flags, timestamps and compression.
+
+use meshwork_model::mesh::announcement::TagMode;
+use meshwork_model::time::Timestamp;
+use meshwork_wire::{
+    BatchBuilder, BatchError, BatchHeader, BatchView, BuildError, Codec, Compressor, Decompressor,
+    Limits, RecordError, RecordParts, RecordView, Records,
+};
+
+use crate::check::{Check, Checker, Disposition, Facts, RecordIn};
+use crate::quarantine::{QuarantineFormat, QuarantineHeaders};
+use crate::reason::{Reason, Refusal};
+use crate::schemas::{Needed, Schemas};
+use crate::tag::{ProducerTag, Tagged};
+use crate::tally::{PartitionTally, Tallied};
+
+/// Most schemas that one batch may ask for at a time. A batch under more is loaded in steps.
+const NEEDED_MAX: usize = 16;
+
+/// Why a batch can't be walked. The broker's answer is `CORRUPT_MESSAGE`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WalkError {
+    /// The batch.
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+    /// A record in it.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// It can't be written anew.
+    #[error("batch can't be written anew: {0}")]
+    Build(#[from] BuildError),
+}
+
+/// What is to become of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BatchOutcome {
+    /// It goes on as it came.
+    Forward,
+    /// This goes on in its place.
+    Rewritten(Vec<u8>),
+    /// Every record was taken out: nothing goes on.
+    Nothing,
+    /// It fails at the producer, for the records named in [`BatchReport::refused`].
+    Rejected,
+    /// These schemas are to be loaded; then walk it again.
+    Load(Vec<Needed>),
+    /// These schemas are not known and the registry can't be asked: try later.
+    Unavailable(Vec<Needed>),
+}
+
+/// A record that broke the contract.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedRecord {
+    /// Which of the batch, from 0.
+    pub index: u32,
+    /// Why.
+    pub refusal: Refusal,
+}
+
+/// All there is to say of a batch.
+#[derive(Clone, Debug)]
+pub struct BatchReport {
+    /// What is to become of it.
+    pub outcome: BatchOutcome,
+    /// Records that broke the contract, ascending: marked, in quarantine, or why it is rejected.
+    pub refused: Vec<RefusedRecord>,
+    /// Records taken out; later batches of an idempotent producer shift by it.
+    pub removed: u32,
+    /// Counts of what goes on and what was refused, without offsets: to be absorbed once the broker
+    /// has acknowledged.
+    pub tally: PartitionTally,
+    /// The refused records with the reasons, as a batch for the quarantine topic, if any is to go
+    /// there.
+    pub quarantine: Option<Vec<u8>>,
+    /// `mesh-parents` headers dropped.
+    pub parents_dropped: u32,
+    /// Records that passed unchecked, because the registry could not be asked.
+    pub unverified: u32,
+    /// Tagging would have made it too large, so it went on without.
+    pub untagged: bool,
+}
+
+/// Runs batches of one product and producer through enforce → tag → observe. Keeps its buffers.
+#[derive(Debug)]
+pub struct BatchPipeline {
+    checker: Checker,
+    producer: ProducerTag,
+    limits: Limits,
+    max_batch_bytes: usize,
+    decompressor: Decompressor,
+    compressor: Compressor,
+    builder: BatchBuilder,
+    facts: Vec<Facts>,
+}
+
+/// What a batch is part of.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchContext {
+    /// Partition that it goes to.
+    pub partition: i32,
+    /// When it came.
+    pub arrived: Timestamp,
+    /// Records of this producer's epoch taken out before it (kafka-protocol: "Quarantine by
+    /// renumbering").
+    pub removed_before: u32,
+}
+
+impl BatchPipeline {
+    /// For one product and producer. A batch that tagging alone would make larger than
+    /// `max_batch_bytes` (the topic's `max.message.bytes`) goes on untagged.
+    #[must_use]
+    pub fn new(
+        checker: Checker,
+        producer: ProducerTag,
+        limits: Limits,
+        max_batch_bytes: usize,
+    ) -> Self {
+        Self {
+            checker,
+            producer,
+            limits,
+            max_batch_bytes,
+            decompressor: Decompressor::new(),
+            compressor: Compressor::new(),
+            builder: BatchBuilder::new(0),
+            facts: Vec::new(),
+        }
+    }
+
+    /// Forgets remembered schemas; see [`Checker::forget`].
+    pub fn forget(&mut self) {
+        self.checker.forget();
+    }
+
+    /// Walks one batch.
+    ///
+    /// # Errors
+    /// Bytes that are no batch, or records that are none.
+    pub fn run<S: Schemas + ?Sized>(
+        &mut self,
+        bytes: &[u8],
+        context: BatchContext,
+        schemas: &S,
+    ) -> Result<BatchReport, WalkError> {
+        let batch = BatchView::parse(bytes, &self.limits)?;
+        let policy = self.checker.policy().clone();
+        let mut report = BatchReport {
+            outcome: BatchOutcome::Forward,
+            refused: Vec::new(),
+            removed: 0,
+            tally: PartitionTally::new(&policy.topic, context.partition),
+            quarantine: None,
+            parents_dropped: 0,
+            unverified: 0,
+            untagged: false,
+        };
+        if batch.header().attributes.is_control() {
+            // Not data; the broker refuses it from a client.
+            return Ok(report);
+        }
+        let records = batch.records(&mut self.decompressor, &self.limits)?;
+
+        let checked = check(
+            &mut self.checker,
+            &mut self.facts,
+            records.clone(),
+            schemas,
+            &mut report,
+        )?;
+        if let Some(outcome) = checked {
+            report.outcome = outcome;
+            return Ok(report);
+        }
+        let dispositions = report
+            .refused
+            .iter()
+            .map(|r| policy.disposition(r.refusal.reason));
+        let mut rejected = false;
+        let mut removed = 0u32;
+        for disposition in dispositions {
+            match disposition {
+                Disposition::Reject => rejected = true,
+                Disposition::Quarantine => removed += 1,
+                Disposition::Mark | Disposition::Pass => {}
+            }
+        }
+        for refused in &report.refused {
+            report.tally.refused(refused.refusal.reason, 1);
+        }
+        // In a transaction a refused record fails the request, and the client aborts.
+        if rejected || (removed > 0 && batch.header().attributes.is_transactional()) {
+            report.outcome = BatchOutcome::Rejected;
+            return Ok(report);
+        }
+        report.removed = removed;
+        if removed > 0 {
+            report.quarantine = Some(quarantine(
+                &batch,
+                records.clone(),
+                &report.refused,
+                &policy.topic,
+                context.partition,
+                &self.producer,
+                &mut self.compressor,
+            )?);
+        }
+
+        let assembly = Assembly {
+            producer: &self.producer,
+            facts: &self.facts,
+            batch: &batch,
+            context,
+            removing: removed > 0,
+        };
+        let before = report.clone();
+        let rewritten = assembly.assemble(
+            records.clone(),
+            policy.tag,
+            &mut report,
+            &mut self.builder,
+            &mut self.compressor,
+        )?;
+        let must = removed > 0 || !report.refused.is_empty();
+        report.outcome = match rewritten {
+            Some(out)
+                if !must
+                    && out.len() > self.max_batch_bytes
+                    && bytes.len() <= self.max_batch_bytes =>
+            {
+                report = before;
+                report.untagged = true;
+                assembly.count(records, &mut report)?;
+                BatchOutcome::Forward
+            }
+            Some(out) if out.is_empty() => BatchOutcome::Nothing,
+            Some(out) => BatchOutcome::Rewritten(out),
+            None => BatchOutcome::Forward,
+        };
+        Ok(report)
+    }
+}
+
+/// First walk: a verdict on each record. `Some` if it can't be completed.
+fn check<S: Schemas + ?Sized>(
+    checker: &mut Checker,
+    facts: &mut Vec<Facts>,
+    records: Records<'_>,
+    schemas: &S,
+    report: &mut BatchReport,
+) -> Result<Option<BatchOutcome>, WalkError> {
+    facts.clear();
+    let mut load: Vec<Needed> = Vec::new();
+    let mut unavailable: Vec<Needed> = Vec::new();
+    for (index, record) in (0u32..).zip(records) {
+        let record = record?;
+        let seen = RecordIn {
+            key: record.key,
+            value: record.value,
+            headers: record.headers.iter(),
+        };
+        let found = match checker.check(schemas, &seen) {
+            Check::Good(found) => found,
+            Check::Bad(found, refusal) => {
+                report.refused.push(RefusedRecord {
+                    index,
+                    refusal: *refusal,
+                });
+                found
+            }
+            Check::Load(needed) => {
+                add(&mut load, *needed);
+                Facts::default()
+            }
+            Check::Unavailable(needed) => {
+                add(&mut unavailable, *needed);
+                Facts::default()
+            }
+        };
+        report.unverified += u32::from(found.unverified);
+        facts.push(found);
+    }
+    let outcome = if !load.is_empty() {
+        Some(BatchOutcome::Load(load))
+    } else if !unavailable.is_empty() {
+        Some(BatchOutcome::Unavailable(unavailable))
+    } else {
+        None
+    };
+    if outcome.is_some() {
+        report.refused.clear();
+    }
+    Ok(outcome)
+}
+
+fn add(list: &mut Vec<Needed>, needed: Needed) {
+    if list.len() < NEEDED_MAX && !list.contains(&needed) {
+        list.push(needed);
+    }
+}
+
+/// Second walk: counts what goes on and writes it anew where something changed.
+struct Assembly<'b> {
+    producer: &'b ProducerTag,
+    facts: &'b [Facts],
+    batch: &'b BatchView<'b>,
+    context: BatchContext,
+    removing: bool,
+}
+
+impl Assembly<'_> {
+    /// The new batch; empty if no record is left, none if nothing changed.
+    fn assemble(
+        &self,
+        records: Records<'_>,
+        mode: TagMode,
+        report: &mut BatchReport,
+        builder: &mut BatchBuilder,
+        compressor: &mut Compressor,
+    ) -> Result<Option<Vec<u8>>, WalkError> {
+        let header = BatchHeader {
+            base_sequence: shift_sequence(
+                self.batch.header().base_sequence,
+                self.context.removed_before,
+            ),
+            ..*self.batch.header()
+        };
+        builder.restart(&header);
+        let mut changed = self.removing || header != *self.batch.header();
+        let mut refused = report.refused.iter().peekable();
+        let mut first = true;
+        for (index, (record, facts)) in (0u32..).zip(records.zip(self.facts)) {
+            let record = record?;
+            let bad = refused.next_if(|r| r.index == index);
+            if bad.is_some() && self.removing {
+                continue;
+            }
+            let tagged = Tagged::new(
+                record.headers.iter(),
+                self.producer,
+                mode,
+                mode == TagMode::Record || first,
+                bad.map(|r| r.refusal.reason),
+            );
+            first = false;
+            changed |= tagged.changed || i64::from(record.offset_delta) != i64::from(builder.len());
+            report.parents_dropped += tagged.parents_dropped;
+            let headers = tagged.headers();
+            let header_bytes: usize = headers
+                .clone()
+                .map(|h| h.key.len() + h.value.map_or(0, <[u8]>::len))
+                .sum();
+            report.tally.record(&Tallied {
+                bytes: size(&record) + header_bytes,
+                parents: tagged.parents,
+                ..self.tallied(*facts)
+            });
+            builder.push(RecordParts::from(&record), headers)?;
+        }
+        if !changed {
+            return Ok(None);
+        }
+        let mut out = Vec::new();
+        if !builder.is_empty() {
+            builder.finish(self.batch.codec(), compressor, &mut out)?;
+        }
+        Ok(Some(out))
+    }
+
+    /// Counts the records as they came.
+    fn count(&self, records: Records<'_>, report: &mut BatchReport) -> Result<(), WalkError> {
+        for (record, facts) in records.zip(self.facts) {
+            let record = record?;
+            report.tally.record(&Tallied {
+                bytes: record.payload_bytes(),
+                ..self.tallied(*facts)
+            });
+        }
+        Ok(())
+    }
+
+    fn tallied(&self, facts: Facts) -> Tallied<'_> {
+        Tallied {
+            bytes: 0,
+            producer: Some((self.producer.name(), self.producer.trust())),
+            schema_id: facts.schema_id,
+            event_time: facts.event_time,
+            arrived: self.context.arrived,
+            parents: None,
+        }
+    }
+}
+
+fn size(record: &RecordView<'_>) -> usize {
+    record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len)
+}
+
+/// The refused records in a batch of their own, without the producer's sequence.
+fn quarantine(
+    batch: &BatchView<'_>,
+    records: Records<'_>,
+    refused: &[RefusedRecord],
+    topic: &str,
+    partition: i32,
+    producer: &ProducerTag,
+    compressor: &mut Compressor,
+) -> Result<Vec<u8>, WalkError> {
+    let mut builder = BatchBuilder::new(batch.header().base_timestamp);
+    let mut refused = refused.iter().peekable();
+    for (index, record) in (0u32..).zip(records) {
+        let record = record?;
+        let Some(why) = refused.next_if(|r| r.index == index) else {
+            continue;
+        };
+        let headers = QuarantineHeaders::new(
+            &why.refusal,
+            topic,
+            Some(partition),
+            producer.name(),
+            QuarantineFormat::Avro,
+        );
+        let all = headers.after(record.headers.iter());
+        builder.push(RecordParts::from(&record), all)?;
+    }
+    let mut out = Vec::new();
+    builder.finish(Codec::None, compressor, &mut out)?;
+    Ok(out)
+}
+
+/// A client's sequence less the records that were taken out before it, wrapping below 0 to
+/// 2^31 − 1 as the broker counts. −1 (no idempotence) stays.
+#[must_use]
+pub fn shift_sequence(sequence: i32, removed: u32) -> i32 {
+    if sequence < 0 {
+        return sequence;
+    }
+    let shifted = (i64::from(sequence) - i64::from(removed)).rem_euclid(1 << 31);
+    i32::try_from(shifted).unwrap_or(sequence)
+}
+
+impl BatchReport {
+    /// How many records were refused for `reason`.
+    #[must_use]
+    pub fn refused_for(&self, reason: Reason) -> usize {
+        self.refused
+            .iter()
+            .filter(|r| r.refusal.reason == reason)
+            .count()
+    }
+}
+
+#[cfg(test)]
+mod tests;

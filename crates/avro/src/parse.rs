@@ -14,8 +14,8 @@ mod resolve;
 
 use std::sync::Arc;
 
-pub(crate) use build::is_entry;
 pub use error::{ParseError, ParseFault};
+pub(crate) use logical::confluent_logical;
 
 use crate::json::Json;
 use crate::schema::{Schema, Strictness};

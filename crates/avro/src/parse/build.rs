@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::defaults;
 use super::error::{ParseError, ParseFault};
-use super::logical::logical_type;
+use super::logical::{confluent_logical, logical_type};
 use super::names;
 use super::{Limits, ParseOptions};
 use crate::json::{Json, Number};
@@ -414,7 +414,11 @@ impl Builder {
             if let Some((name, _)) = props.iter().find(|(_, value)| holds_big(value)) {
                 return self.fail(ParseFault::BigAttribute(name.clone()));
             }
-            if self.confluent_logical(kind, &props)
+            let kind_of = |id| {
+                let slot = self.slot(id);
+                (slot.complete && slot.awaits.is_none()).then_some(&slot.node.kind)
+            };
+            if confluent_logical(kind, &props, kind_of).is_some()
                 && let Some(at) = props.iter().position(|(name, _)| name == "logicalType")
                 && let Some(first) = props.get_mut(..=at)
             {
@@ -426,31 +430,6 @@ impl Builder {
         node.logical = logical;
         node.props = props;
         Ok(())
-    }
-
-    /// Whether the type has one of the logical types that Confluent adds to Avro's: `map` on an
-    /// array of key and value, `variant` on a record of metadata and value.
-    fn confluent_logical(&self, kind: &Kind, props: &[(String, Json)]) -> bool {
-        let logical = props
-            .iter()
-            .find_map(|(name, value)| (name == "logicalType").then_some(value.as_str()))
-            .flatten();
-        match (logical, kind) {
-            (Some("map"), Kind::Array(items)) => {
-                let slot = self.slot(*items);
-                slot.complete && is_entry(&slot.node.kind)
-            }
-            (Some("variant"), Kind::Record(record)) => {
-                record.fields.len() == 2
-                    && ["metadata", "value"].iter().all(|name| {
-                        record.fields.iter().any(|field| {
-                            field.name == *name
-                                && matches!(self.slot(field.node).node.kind, Kind::Bytes)
-                        })
-                    })
-            }
-            _ => false,
-        }
     }
 
     #[inline(never)]
@@ -645,18 +624,6 @@ impl Builder {
 /// What tells a union's branches apart: the full name, or the type's.
 pub(super) fn branch_name(kind: &Kind) -> &str {
     kind.name().map_or(kind.type_name(), Name::full)
-}
-
-/// Whether this is the record of a map's entry in Confluent's `map` logical type.
-pub(crate) fn is_entry(kind: &Kind) -> bool {
-    match kind {
-        Kind::Record(record) => record
-            .fields
-            .iter()
-            .map(|field| field.name.as_str())
-            .eq(["key", "value"]),
-        _ => false,
-    }
 }
 
 /// A member that is text.

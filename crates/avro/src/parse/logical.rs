@@ -1,16 +1,70 @@
 //! Which logical types hold where (Avro Java's `LogicalTypes`).
 
 use crate::json::{Json, Number};
-use crate::schema::{Kind, LogicalType};
+use crate::schema::{Kind, LogicalType, NodeId};
+
+fn prop<'p>(props: &'p [(String, Json)], key: &str) -> Option<&'p Json> {
+    props
+        .iter()
+        .find_map(|(name, value)| (name == key).then_some(value))
+}
+
+/// The name of the logical type that `props` ask for. Java leaves a type alone that says already
+/// of which Java class its values are to be.
+fn named(props: &[(String, Json)]) -> Option<&str> {
+    const CLASSES: [&str; 4] = [
+        "avro.java.string",
+        "java-class",
+        "java-key-class",
+        "java-element-class",
+    ];
+    let mut classes = CLASSES
+        .iter()
+        .filter_map(|class| prop(props, class)?.as_str());
+    if classes.next().is_some() {
+        return None;
+    }
+    prop(props, "logicalType")?.as_str()
+}
+
+/// The logical types that Confluent adds to Avro's: `map` on an array of key and value,
+/// `variant` on a record of metadata and value. They change nothing but the order in which
+/// attributes are written. `kind_of` is not to give records that are not complete.
+pub(crate) fn confluent_logical<'k>(
+    kind: &'k Kind,
+    props: &[(String, Json)],
+    kind_of: impl Fn(NodeId) -> Option<&'k Kind>,
+) -> Option<&'static str> {
+    match (named(props)?, kind) {
+        ("map", Kind::Array(items)) => match kind_of(*items)? {
+            Kind::Record(record)
+                if record
+                    .fields
+                    .iter()
+                    .map(|field| field.name.as_str())
+                    .eq(["key", "value"]) =>
+            {
+                Some("map")
+            }
+            _ => None,
+        },
+        ("variant", Kind::Record(record)) => {
+            let is_bytes = |name: &str| {
+                record.fields.iter().any(|field| {
+                    field.name == name && matches!(kind_of(field.node), Some(Kind::Bytes))
+                })
+            };
+            (record.fields.len() == 2 && is_bytes("metadata") && is_bytes("value"))
+                .then_some("variant")
+        }
+        _ => None,
+    }
+}
 
 /// The logical type that `props` give to `kind`, if it is valid there.
 pub(super) fn logical_type(kind: &Kind, props: &[(String, Json)]) -> Option<LogicalType> {
-    let prop = |key: &str| {
-        props
-            .iter()
-            .find_map(|(name, value)| (name == key).then_some(value))
-    };
-    let name = prop("logicalType")?.as_str()?;
+    let name = named(props)?;
+    let prop = |key: &str| prop(props, key);
     let int = |key: &str| match prop(key)? {
         Json::Number(Number::Integer(value)) => i32::try_from(*value).ok(),
         _ => None,

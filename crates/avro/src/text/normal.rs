@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::fmt::Write;
 
 use crate::json::{Json, Number, write_float, write_string};
-use crate::parse::ParseOptions;
+use crate::parse::{ParseOptions, confluent_logical};
 use crate::schema::{Field, Kind, LogicalType, Node, NodeId, Order, Schema};
 
 /// The normal form, or nothing where Confluent fails to make one.
@@ -122,36 +122,14 @@ impl Writer<'_> {
                 return;
             }
             Some(logical) => logical.as_str(),
-            None => match self.confluent_logical(node) {
+            None => match confluent_logical(&node.kind, &node.props, |id| {
+                Some(&self.schema.node(id).kind)
+            }) {
                 Some(name) => name,
                 None => return,
             },
         };
         let _ = write!(self.out, ",\"logicalType\":\"{name}\"");
-    }
-
-    /// The logical types that Confluent adds to Avro's.
-    fn confluent_logical(&self, node: &Node) -> Option<&'static str> {
-        let named = |name: &str| {
-            let mut props = node.props.iter();
-            props.any(|(key, value)| key == "logicalType" && value.as_str() == Some(name))
-        };
-        match &node.kind {
-            Kind::Array(items) if named("map") => {
-                crate::parse::is_entry(&self.schema.node(*items).kind).then_some("map")
-            }
-            Kind::Record(record) if named("variant") => {
-                let is_bytes = |name: &str| {
-                    record.fields.iter().any(|field| {
-                        field.name == name
-                            && matches!(self.schema.node(field.node).kind, Kind::Bytes)
-                    })
-                };
-                (record.fields.len() == 2 && is_bytes("metadata") && is_bytes("value"))
-                    .then_some("variant")
-            }
-            _ => None,
-        }
     }
 
     /// Documentation, aliases and an enum's default.

@@ -11,4 +11,3 @@ pub mod product;
 pub mod slo;
 pub mod time;
 pub mod topic;
-pub mod units;

@@ -11,3 +11,4 @@ pub mod product;
 pub mod slo;
 pub mod time;
 pub mod topic;
+pub mod units;

@@ -243,8 +243,7 @@ impl Compiler<'_> {
             }
             Kind::Union(branches) => self.union(branches, level, event)?,
             Kind::Record(_) => {
-                let shared = self.shared.get(id.index()).copied().unwrap_or(true);
-                if shared && event.is_none() {
+                if self.is_shared(id) && event.is_none() {
                     let block = self.block_of_record(id)?;
                     let levels = self.reach(level);
                     self.ops.push(Op::Call { block, levels });
@@ -352,8 +351,14 @@ impl Compiler<'_> {
         least: u64,
         level: u32,
     ) -> Result<(), CompileError> {
-        let block = self.new_block()?;
-        self.waiting.push((block, node, keyed));
+        let is_record = matches!(self.schema.node(node).kind, Kind::Record(_));
+        let block = if is_record && !keyed && self.is_shared(node) {
+            self.block_of_record(node)?
+        } else {
+            let block = self.new_block()?;
+            self.waiting.push((block, node, keyed));
+            block
+        };
         let least = u32::try_from(least).unwrap_or(u32::MAX);
         let levels = self.reach(level);
         self.ops.push(Op::Items {
@@ -422,6 +427,10 @@ impl Compiler<'_> {
         if let Some(slot) = self.ops.get_mut(at) {
             *slot = op;
         }
+    }
+
+    fn is_shared(&self, id: NodeId) -> bool {
+        self.shared.get(id.index()).copied().unwrap_or(true)
     }
 
     fn size(&self, id: NodeId) -> Size {

@@ -1,0 +1,297 @@
+//! Topics: listing, creating, altering.
+
+use std::collections::BTreeMap;
+
+use rdkafka::admin::{
+    ConfigSource, NewPartitions, NewTopic as RdNewTopic, ResourceSpecifier, TopicReplication,
+};
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::{Admin, rd};
+use crate::error::{ErrorCode, KafkaError};
+use crate::raw::admin as raw;
+
+/// Names asked for in one DescribeTopics request.
+const TOPICS_PER_REQUEST: usize = 500;
+
+/// A topic to be created.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewTopic {
+    /// Name.
+    pub name: String,
+    /// Number of partitions.
+    pub partitions: i32,
+    /// Replicas of each partition; `None`: the lesser of 3 and the number of brokers.
+    pub replication: Option<i16>,
+    /// Settings, such as `cleanup.policy`.
+    pub configs: BTreeMap<String, String>,
+}
+
+impl NewTopic {
+    /// A topic with the usual replication and no settings of its own.
+    #[must_use]
+    pub fn new(name: impl Into<String>, partitions: i32) -> Self {
+        Self {
+            name: name.into(),
+            partitions,
+            ..Self::default()
+        }
+    }
+
+    /// With a setting.
+    #[must_use]
+    pub fn with(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.configs.insert(key.into(), value.into());
+        self
+    }
+}
+
+/// What came of creating a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Creation {
+    /// It was created.
+    Created,
+    /// It was there already, with whatever partitions and settings it has.
+    AlreadyThere,
+}
+
+/// A topic that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicInfo {
+    /// Name.
+    pub name: String,
+    /// Number of partitions.
+    pub partitions: i32,
+    /// Whether it is Kafka's own, such as `__consumer_offsets`.
+    pub internal: bool,
+    /// Kafka's id of this topic (base64 of a UUID): a topic that is deleted and made anew under
+    /// its old name has another one.
+    pub id: String,
+}
+
+/// A setting of a topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigValue {
+    /// Its value; `None` where the broker hides it.
+    pub value: Option<String>,
+    /// Whether it comes from the broker's defaults and not from the topic.
+    pub is_default: bool,
+}
+
+impl Admin {
+    /// All topics, by name.
+    ///
+    /// # Errors
+    /// See [`KafkaError`].
+    pub async fn topics(&self) -> Result<Vec<TopicInfo>, KafkaError> {
+        self.blocking("list topics", |client, timeout| {
+            let metadata = client.fetch_metadata(None, timeout).map_err(rd)?;
+            let names: Vec<&str> = metadata.topics().iter().map(|t| t.name()).collect();
+            let mut topics = Vec::with_capacity(names.len());
+            for names in names.chunks(TOPICS_PER_REQUEST) {
+                topics.extend(raw::describe_topics(client, names, timeout)?);
+            }
+            let mut topics: Vec<TopicInfo> = topics.into_iter().map(info).collect();
+            topics.sort_by(|a, b| a.name.cmp(&b.name));
+            Ok(topics)
+        })
+        .await
+    }
+
+    /// One topic; `None` if it is not there.
+    ///
+    /// # Errors
+    /// See [`KafkaError`].
+    pub async fn topic(&self, name: &str) -> Result<Option<TopicInfo>, KafkaError> {
+        let owned = name.to_owned();
+        self.blocking(format!("look at topic {name}"), move |client, timeout| {
+            Ok(raw::describe_topics(client, &[&owned], timeout)?
+                .into_iter()
+                .next()
+                .map(info))
+        })
+        .await
+    }
+
+    /// Creates a topic unless it is there.
+    ///
+    /// # Errors
+    /// See [`KafkaError`].
+    pub async fn create_topic(&self, topic: &NewTopic) -> Result<Creation, KafkaError> {
+        let replication = match topic.replication {
+            Some(replication) => replication,
+            None => i16::try_from(self.cluster().await?.brokers.len().clamp(1, 3)).unwrap_or(1),
+        };
+        let what = format!("create topic {}", topic.name);
+        let mut new = RdNewTopic::new(
+            &topic.name,
+            topic.partitions,
+            TopicReplication::Fixed(i32::from(replication)),
+        );
+        for (key, value) in &topic.configs {
+            new = new.set(key, value);
+        }
+        let results = self
+            .request(
+                &what,
+                self.inner.client.create_topics([&new], &self.options()),
+            )
+            .await?;
+        match topic_result(results, what) {
+            Ok(()) => Ok(Creation::Created),
+            Err(e) if e.code() == Some(ErrorCode(RDKafkaErrorCode::TopicAlreadyExists)) => {
+                Ok(Creation::AlreadyThere)
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Raises the number of a topic's partitions to `total`.
+    ///
+    /// # Errors
+    /// See [`KafkaError`]; fewer than there are is refused by the broker.
+    pub async fn create_partitions(&self, topic: &str, total: i32) -> Result<(), KafkaError> {
+        let what = format!("raise the partitions of {topic} to {total}");
+        let new = NewPartitions::new(topic, usize::try_from(total).unwrap_or(0));
+        let results = self
+            .request(
+                &what,
+                self.inner.client.create_partitions([&new], &self.options()),
+            )
+            .await?;
+        topic_result(results, what)
+    }
+
+    /// Deletes a topic with all its records.
+    ///
+    /// # Errors
+    /// See [`KafkaError`].
+    pub async fn delete_topic(&self, topic: &str) -> Result<(), KafkaError> {
+        let what = format!("delete topic {topic}");
+        let results = self
+            .request(
+                &what,
+                self.inner.client.delete_topics(&[topic], &self.options()),
+            )
+            .await?;
+        topic_result(results, what)
+    }
+
+    /// All settings of a topic.
+    ///
+    /// # Errors
+    /// See [`KafkaError`].
+    pub async fn topic_configs(
+        &self,
+        topic: &str,
+    ) -> Result<BTreeMap<String, ConfigValue>, KafkaError> {
+        let what = format!("read the settings of topic {topic}");
+        let asked = [ResourceSpecifier::Topic(topic)];
+        let results = self
+            .request(
+                &what,
+                self.inner
+                    .client
+                    .describe_configs(asked.iter(), &self.options()),
+            )
+            .await?;
+        let mut configs = BTreeMap::new();
+        for result in results {
+            let resource = result.map_err(|code| refused(&what, topic, code))?;
+            for entry in resource.entries {
+                let is_default = !matches!(entry.source, ConfigSource::DynamicTopic);
+                configs.insert(
+                    entry.name,
+                    ConfigValue {
+                        value: entry.value,
+                        is_default,
+                    },
+                );
+            }
+        }
+        Ok(configs)
+    }
+
+    /// Sets and unsets single settings of a topic; the others stay as they are (KIP-339).
+    ///
+    /// # Errors
+    /// See [`KafkaError`].
+    pub async fn alter_topic_configs(
+        &self,
+        topic: &str,
+        set: &[(String, String)],
+        unset: &[String],
+    ) -> Result<(), KafkaError> {
+        if set.is_empty() && unset.is_empty() {
+            return Ok(());
+        }
+        let (name, set, unset) = (topic.to_owned(), set.to_vec(), unset.to_vec());
+        self.blocking(
+            format!("alter the settings of topic {topic}"),
+            move |client, timeout| raw::alter_topic_configs(client, &name, &set, &unset, timeout),
+        )
+        .await
+    }
+
+    /// Deletes the records of a partition before offset `before`.
+    ///
+    /// # Errors
+    /// See [`KafkaError`].
+    pub async fn delete_records(
+        &self,
+        topic: &str,
+        partition: i32,
+        before: i64,
+    ) -> Result<(), KafkaError> {
+        let what = format!("delete records of {topic} partition {partition} before {before}");
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, partition, Offset::Offset(before))
+            .map_err(|e| KafkaError::config(&e))?;
+        let done = self
+            .request(
+                &what,
+                self.inner.client.delete_records(&list, &self.options()),
+            )
+            .await?;
+        for element in done.elements() {
+            if let Err(e) = element.error() {
+                let code = e.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
+                return Err(refused(&what, topic, code));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn info(topic: raw::DescribedTopic) -> TopicInfo {
+    TopicInfo {
+        name: topic.name,
+        partitions: i32::try_from(topic.partitions).unwrap_or(i32::MAX),
+        internal: topic.internal,
+        id: topic.id,
+    }
+}
+
+fn topic_result(results: Vec<rdkafka::admin::TopicResult>, what: String) -> Result<(), KafkaError> {
+    for result in results {
+        if let Err((topic, code)) = result {
+            return Err(refused(&what, &topic, code));
+        }
+    }
+    Ok(())
+}
+
+fn refused(what: &str, topic: &str, code: RDKafkaErrorCode) -> KafkaError {
+    if ErrorCode(code).is_unknown_topic() {
+        return KafkaError::UnknownTopic {
+            topic: topic.to_owned(),
+            what: what.to_owned(),
+        };
+    }
+    KafkaError::Refused {
+        what: what.to_owned(),
+        code: ErrorCode(code),
+        said: code.to_string(),
+    }
+}

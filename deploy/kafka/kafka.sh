@@ -18,7 +18,8 @@
 #   KAFKA_START_SECONDS (120) how long `up` waits for a node to serve
 #
 # `run` also takes KAFKA_NODE (1), KAFKA_PORTS and KAFKA_CONTROLLER_PORTS (comma-separated, one a
-# node) and KAFKA_LIBS (a folder that `fetch` has printed). It answers on standard output, one word
+# node), KAFKA_LIBS (a folder that `fetch` has printed) and KAFKA_DISCARD (1: when standard input
+# ends the data directory goes too). It answers on standard output, one word
 # a line: `pid N`, `serving`, `done WORD`. It obeys lines on standard input: `stop` (clean), `kill`,
 # `pause`, `resume`. When standard input ends the broker gets SIGKILL, so that not even a parent
 # that was killed leaves one behind; when this shell is killed the broker goes too (pdeathsig).
@@ -221,6 +222,7 @@ ready_node() {
     settings "$1"
     [ ! -e "$log" ] || mv -f "$log" "$home/server.log.1"
     : >"$log"
+    rm -f "$home/orphaned"
     if [ ! -s "$home/data/meta.properties" ] || [ ! -s "$home/metadata/meta.properties" ]; then
         "$java" -Xmx64m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto \
             -Dlog4j2.configurationFile="$home/log4j2.xml" -cp "$libs/*" \
@@ -257,6 +259,7 @@ run() {
     echo "pid $broker"
 
     # Obeys standard input; its end means that whoever wanted the broker is gone.
+    # shellcheck disable=SC2016
     setpriv --pdeathsig KILL sh -c '
         while read -r word; do
             case $word in
@@ -268,8 +271,9 @@ run() {
             esac 2>/dev/null
             echo "done $word"
         done
+        : >"$2/orphaned"
         kill -KILL "$1"
-    ' kafka-stdin "$broker" <&3 2>/dev/null &
+    ' kafka-stdin "$broker" "$home" <&3 2>/dev/null &
     obey=$!
     exec 3<&-
 
@@ -290,6 +294,10 @@ run() {
     while kill -0 "$broker" 2>/dev/null; do wait "$broker" || code=$?; done
     kill -KILL "$obey" "$watch" 2>/dev/null || true
     rm -f "$home/pid"
+    if [ "${KAFKA_DISCARD:-0}" = 1 ] && [ -e "$home/orphaned" ]; then
+        # Another node may still be writing here; the last one to end finds all of them gone.
+        rm -rf "${data:?}" 2>/dev/null || true
+    fi
     exit "$code"
 }
 

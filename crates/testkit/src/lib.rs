@@ -1,1 +1,14 @@
-//! Being built.
+//! Real Kafka for tests: one cluster per test binary, started when the first test asks for it, gone
+//! when the process is, however it ends. Where Kafka can't be had, tests fail and say why.
+#![allow(
+    clippy::panic,
+    reason = "tests fail by panicking; what is here is called from tests only"
+)]
+
+mod cluster;
+mod records;
+mod wait;
+
+pub use cluster::{Cluster, kafka};
+pub use meshwork_dev_kafka::Nodes;
+pub use wait::{DEADLINE, unique, wait_for, wait_until};

@@ -52,7 +52,11 @@ pub struct DevKafkaOptions {
     pub settings: BTreeMap<String, String>,
     /// Heap of one node, MiB; by default 512, or 384 each for three.
     pub heap_mib: Option<u32>,
-    /// How long a node has until it serves. 120 s by default: two busy cores can be slow.
+    /// Remove `data_dir` when the cluster is dropped or this process is gone, however that comes
+    /// about. For tests.
+    pub discard: bool,
+    /// How long a node has until it serves. 240 s by default: three nodes on two cores that are
+    /// busy with something else have taken more than 120 s.
     pub start_within: Duration,
 }
 
@@ -66,7 +70,8 @@ impl DevKafkaOptions {
             port: None,
             settings: BTreeMap::new(),
             heap_mib: None,
-            start_within: Duration::from_secs(120),
+            discard: false,
+            start_within: Duration::from_secs(240),
         }
     }
 }
@@ -130,6 +135,7 @@ impl DevKafka {
             ("KAFKA_CONTROLLER_PORTS", comma_separated(&controllers)),
             ("KAFKA_LIBS", libs.display().to_string()),
             ("KAFKA_SETTINGS", lines(&options.settings)),
+            ("KAFKA_DISCARD", u8::from(options.discard).to_string()),
         ];
         if let Some(heap) = options.heap_mib {
             env.push(("KAFKA_HEAP", heap.to_string()));
@@ -298,6 +304,18 @@ impl DevKafka {
                 node,
                 nodes: self.nodes.len(),
             })
+    }
+}
+
+impl Drop for DevKafka {
+    fn drop(&mut self) {
+        for slot in &self.nodes {
+            drop(lock(slot).running.take());
+        }
+        if self.options.discard {
+            // The wrappers did it, unless every node had been stopped before.
+            let _ = std::fs::remove_dir_all(&self.options.data_dir);
+        }
     }
 }
 

@@ -202,8 +202,11 @@ impl Running {
 
     /// SIGKILL to the broker, and waits until it is gone.
     pub(crate) fn kill(mut self) {
-        // The end of its standard input is the order.
-        self.stdin = None;
+        // Only where that can't be said is the end of its standard input the order: it means that
+        // we are gone, and discards what is to be discarded.
+        if self.tell("kill").is_err() {
+            self.stdin = None;
+        }
         let _ = self.child.wait();
     }
 }

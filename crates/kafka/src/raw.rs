@@ -24,7 +24,8 @@ impl<T> Owned<T> {
     /// # Safety
     /// `ptr` is null or was made by librdkafka, is owned by the caller, and is freed by `free`.
     pub(crate) unsafe fn new(ptr: *mut T, free: unsafe extern "C" fn(*mut T)) -> Option<Self> {
-        (!ptr.is_null()).then_some(Self { ptr, free })
+        // Not `then_some`, which would make, and drop, one of a null pointer.
+        (!ptr.is_null()).then(|| Self { ptr, free })
     }
 
     pub(crate) fn ptr(&self) -> *mut T {

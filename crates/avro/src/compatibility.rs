@@ -4,6 +4,8 @@
 
 mod compare;
 mod level;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 

@@ -3,10 +3,12 @@
 //! and validation of data. Pure: no I/O, no clock, every input bounded.
 
 pub mod compatibility;
+pub mod fuzzing;
 mod guid;
 mod json;
 mod parse;
 mod schema;
+mod stability;
 mod text;
 pub mod validator;
 
@@ -17,4 +19,5 @@ pub use parse::{Limits, ParseError, ParseFault, ParseOptions};
 pub use schema::{
     Enum, Field, Fixed, Kind, LogicalType, Name, Node, NodeId, Order, Record, Schema, Strictness,
 };
+pub use stability::check_stability;
 pub use validator::{CompileError, Fault, Valid, Validator};

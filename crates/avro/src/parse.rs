@@ -8,9 +8,13 @@ mod build;
 mod defaults;
 mod error;
 mod finish;
+mod import;
 mod logical;
+mod named;
 mod names;
 mod resolve;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

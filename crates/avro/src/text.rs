@@ -8,7 +8,7 @@ mod stored;
 
 pub(crate) use normal::java_order;
 
-use crate::schema::{NodeId, Schema};
+use crate::schema::{Name, NodeId, Schema};
 
 impl Schema {
     /// Java's `Schema.toString()`, in which registries store it. Types of referenced schemas are
@@ -65,9 +65,9 @@ impl Schema {
         let mut open: Vec<&Schema> = self.references().iter().map(AsRef::as_ref).collect();
         let mut left = MAX_REFERENCES;
         while let Some(schema) = open.pop() {
-            if let Some(name) = schema.node(schema.root()).kind.name() {
-                names.push(name.full().to_owned());
-            }
+            // An unnamed type goes by its word in Java, and so hides a type of that name.
+            let kind = &schema.node(schema.root()).kind;
+            names.push(kind.name().map_or(kind.type_name(), Name::full).to_owned());
             if left == 0 {
                 break;
             }

@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 
 use crate::json::{Json, Number, write_string};
-use crate::schema::{Field, Kind, LogicalType, Name, Node, NodeId, Record, Schema};
+use crate::schema::{Field, Kind, LogicalType, Node, NodeId, Record, Schema};
 
 pub(super) fn write(schema: &Schema) -> String {
     let mut writer = Writer {
@@ -28,45 +28,95 @@ pub(super) fn write(schema: &Schema) -> String {
 
 /// A legal full name for every named type; equal ones for types that are the same on the wire.
 fn names(schema: &Schema) -> HashMap<NodeId, String> {
+    let mut spaces = Spaces {
+        schema,
+        given: HashMap::new(),
+        order: Vec::new(),
+        rest: None,
+    };
+    if !spaces.visit() {
+        // Something without namespace is used from within one: then none is left without.
+        let rest = spaces.given.values().flatten().min().cloned();
+        spaces = Spaces {
+            schema,
+            given: HashMap::new(),
+            order: Vec::new(),
+            rest,
+        };
+        spaces.visit();
+    }
     let mut names = HashMap::new();
     let mut by_name: HashMap<String, NodeId> = HashMap::new();
-    let mut visited = HashSet::new();
-    // Types without namespace within one that has one can't be told from its own there.
-    let mut stack: Vec<(NodeId, Option<String>)> = vec![(schema.root(), None)];
-    while let Some((id, outer)) = stack.pop() {
-        if !visited.insert(id) {
-            continue;
-        }
+    for id in spaces.order {
         let kind = &schema.node(id).kind;
-        let mut inner = outer.clone();
-        if let Some(name) = kind.name() {
-            let wanted = legal(name, outer.as_deref());
-            let mut full = wanted.clone();
-            while let Some(other) = by_name.get(&full) {
-                if same(kind, &schema.node(*other).kind) {
-                    break;
-                }
-                full.push('_');
+        let Some(name) = kind.name() else {
+            continue;
+        };
+        let mut full = match spaces.given.get(&id).and_then(Option::as_ref) {
+            Some(namespace) => format!("{namespace}.{}", word(name.unqualified())),
+            None => word(name.unqualified()),
+        };
+        while let Some(other) = by_name.get(&full) {
+            if same(kind, &schema.node(*other).kind) {
+                break;
             }
-            by_name.entry(full.clone()).or_insert(id);
-            inner = full
-                .rsplit_once('.')
-                .map(|(namespace, _)| namespace.to_owned());
-            names.insert(id, full);
+            full.push('_');
         }
-        match kind {
-            Kind::Array(child) | Kind::Map(child) => stack.push((*child, inner)),
-            Kind::Union(branches) => {
-                stack.extend(branches.iter().rev().map(|branch| (*branch, inner.clone())));
-            }
-            Kind::Record(record) => {
-                let fields = record.fields.iter().rev();
-                stack.extend(fields.map(|field| (field.node, inner.clone())));
-            }
-            _ => {}
-        }
+        by_name.entry(full.clone()).or_insert(id);
+        names.insert(id, full);
     }
     names
+}
+
+/// Finds namespaces for types. apache-avro can't name a type without namespace from within one,
+/// so such a type gets the namespace that it is used in.
+struct Spaces<'a> {
+    schema: &'a Schema,
+    given: HashMap<NodeId, Option<String>>,
+    /// Named types in the order of their first use.
+    order: Vec<NodeId>,
+    /// What types without namespace get in any case.
+    rest: Option<String>,
+}
+
+impl Spaces<'_> {
+    /// Whether every use of a type fits its namespace.
+    fn visit(&mut self) -> bool {
+        let mut fits = true;
+        let mut seen = HashSet::new();
+        let mut stack: Vec<(NodeId, Option<String>)> = vec![(self.schema.root(), None)];
+        while let Some((id, outer)) = stack.pop() {
+            let kind = &self.schema.node(id).kind;
+            let first = seen.insert(id);
+            let mut inner = outer;
+            if let Some(name) = kind.name() {
+                if let Some(given) = self.given.get(&id) {
+                    fits &= given.is_some() || inner.is_none();
+                } else {
+                    let own = name.namespace().map(legal_namespace);
+                    let given = own.or_else(|| self.rest.clone()).or(inner);
+                    self.given.insert(id, given);
+                    self.order.push(id);
+                }
+                inner = self.given.get(&id).cloned().flatten();
+            }
+            if !first {
+                continue;
+            }
+            match kind {
+                Kind::Array(child) | Kind::Map(child) => stack.push((*child, inner)),
+                Kind::Union(branches) => {
+                    stack.extend(branches.iter().rev().map(|branch| (*branch, inner.clone())));
+                }
+                Kind::Record(record) => {
+                    let fields = record.fields.iter().rev();
+                    stack.extend(fields.map(|field| (field.node, inner.clone())));
+                }
+                _ => {}
+            }
+        }
+        fits
+    }
 }
 
 /// Whether two types of one name are the same on the wire, and not merely called so.
@@ -78,23 +128,9 @@ fn same(a: &Kind, b: &Kind) -> bool {
     }
 }
 
-/// A name as the specification allows it.
-fn legal(name: &Name, outer: Option<&str>) -> String {
-    let mut full = String::new();
-    match (name.namespace(), outer) {
-        (Some(namespace), _) => {
-            for part in namespace.split('.') {
-                full.push_str(&word(part));
-                full.push('.');
-            }
-        }
-        (None, Some(outer)) => {
-            let _ = write!(full, "{outer}.");
-        }
-        (None, None) => {}
-    }
-    full.push_str(&word(name.unqualified()));
-    full
+/// A namespace as the specification allows it.
+fn legal_namespace(namespace: &str) -> String {
+    namespace.split('.').map(word).collect::<Vec<_>>().join(".")
 }
 
 /// A word with what is not legal in it spelled out.
@@ -240,11 +276,14 @@ impl Writer<'_> {
     /// Aliases that are legal and hide no type; apache-avro takes them for names of this one.
     fn aliases(&mut self, kind: &Kind, own: &str) {
         let mut aliases: Vec<String> = Vec::new();
+        let outer = own.rsplit_once('.').map(|(namespace, _)| namespace);
         for alias in kind.aliases() {
-            let full = legal(alias, own.rsplit_once('.').map(|(namespace, _)| namespace));
-            if (full == alias.full() || alias.namespace().is_none())
-                && self.taken.insert(full.clone())
-            {
+            let legal = word(alias.unqualified());
+            let full = match alias.namespace().or(outer) {
+                Some(namespace) => format!("{}.{legal}", legal_namespace(namespace)),
+                None => legal,
+            };
+            if self.taken.insert(full.clone()) {
                 aliases.push(full);
             }
         }

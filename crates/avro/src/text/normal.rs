@@ -185,6 +185,10 @@ impl Writer<'_> {
             write_string(doc, &mut self.out);
         }
         self.aliases(field.aliases.clone());
+        if let Kind::Union(branches) = &self.schema.node(field.node).kind {
+            // Java asks for the first branch even where there is no default.
+            branches.first()?;
+        }
         if let Some(default) = &field.default {
             let mut text = String::new();
             if self.typed(Some(field.node), default, &mut text)? {

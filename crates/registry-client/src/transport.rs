@@ -1,0 +1,324 @@
+//! One request to one of several instances: bounded time, bounded answer, bounded retries.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable as _};
+use reqwest::{Client, Method, StatusCode, Url, header};
+use serde::de::DeserializeOwned;
+
+use crate::answers::ErrorAnswer;
+use crate::config::RegistryClientConfig;
+use crate::error::RegistryClientError;
+
+const CONTENT_TYPE: &str = "application/vnd.schemaregistry.v1+json";
+
+#[derive(Clone)]
+pub(crate) struct Transport {
+    http: Client,
+    endpoints: Arc<[Endpoint]>,
+    /// Index of the endpoint that answered last.
+    current: Arc<AtomicUsize>,
+    retries: u32,
+    max_answer_bytes: usize,
+}
+
+struct Endpoint {
+    /// Without credentials.
+    url: Url,
+    authorization: Option<header::HeaderValue>,
+    user: Option<(String, Option<String>)>,
+}
+
+/// A request, and what to call it in messages.
+pub(crate) struct Request<'a> {
+    pub(crate) what: String,
+    pub(crate) method: Method,
+    pub(crate) path: Vec<&'a str>,
+    pub(crate) query: &'a [(&'a str, &'a str)],
+    pub(crate) body: Option<Vec<u8>>,
+}
+
+/// How one attempt failed.
+enum Attempt {
+    /// Worth another attempt elsewhere or later.
+    Again { url: String, detail: String },
+    /// Not.
+    Done(RegistryClientError),
+}
+
+fn without_credentials(url: &str) -> String {
+    match Url::parse(url) {
+        Ok(mut url) => {
+            let _ = url.set_username("");
+            let _ = url.set_password(None);
+            url.to_string()
+        }
+        Err(_) => url.rsplit('@').next().unwrap_or_default().to_owned(),
+    }
+}
+
+fn endpoint(text: &str, bearer: Option<&str>) -> Result<Endpoint, RegistryClientError> {
+    let bad = |why: String| RegistryClientError::Url {
+        url: without_credentials(text),
+        why,
+    };
+    let mut url = Url::parse(text).map_err(|e| bad(e.to_string()))?;
+    if !matches!(url.scheme(), "http" | "https") || url.cannot_be_a_base() {
+        return Err(bad("it is neither http nor https".to_owned()));
+    }
+    let user = (!url.username().is_empty()).then(|| {
+        let decode = |text: &str| percent_decode(text);
+        (decode(url.username()), url.password().map(decode))
+    });
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_query(None);
+    url.set_fragment(None);
+    let authorization = bearer
+        .map(|token| {
+            let mut value = header::HeaderValue::from_str(&format!("Bearer {token}"))
+                .map_err(|_| bad("the bearer token has control characters".to_owned()))?;
+            value.set_sensitive(true);
+            Ok(value)
+        })
+        .transpose()?;
+    Ok(Endpoint {
+        url,
+        authorization,
+        user,
+    })
+}
+
+/// `%41` to `A`; anything else stays as it is.
+fn percent_decode(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let escaped = (first == b'%')
+            .then(|| tail.split_first_chunk::<2>())
+            .flatten()
+            .and_then(|(digits, tail)| {
+                let digits = std::str::from_utf8(digits).ok()?;
+                Some((u8::from_str_radix(digits, 16).ok()?, tail))
+            });
+        let (byte, tail) = escaped.unwrap_or((first, tail));
+        bytes.push(byte);
+        rest = tail;
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+impl Transport {
+    pub(crate) fn new(config: &RegistryClientConfig) -> Result<Self, RegistryClientError> {
+        let endpoints: Vec<Endpoint> = config
+            .urls
+            .iter()
+            .map(|url| endpoint(url, config.bearer_token.as_deref()))
+            .collect::<Result<_, _>>()?;
+        if endpoints.is_empty() {
+            return Err(RegistryClientError::Url {
+                url: String::new(),
+                why: "none is given".to_owned(),
+            });
+        }
+        let http = Client::builder()
+            .timeout(config.timeout.get())
+            .connect_timeout(config.connect_timeout.get())
+            .redirect(reqwest::redirect::Policy::limited(3))
+            .user_agent(concat!("meshwork/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|e| RegistryClientError::Setup(chain(&e)))?;
+        Ok(Self {
+            http,
+            endpoints: endpoints.into(),
+            current: Arc::new(AtomicUsize::new(0)),
+            retries: config.retries,
+            max_answer_bytes: config.max_answer_bytes.as_usize(),
+        })
+    }
+
+    /// The URLs, for messages.
+    pub(crate) fn urls(&self) -> String {
+        let urls: Vec<&str> = self
+            .endpoints
+            .iter()
+            .map(|e| e.url.as_str().trim_end_matches('/'))
+            .collect();
+        urls.join(", ")
+    }
+
+    /// Sends `request` until it is answered or the retries are used up, and reads the answer.
+    pub(crate) async fn send<T: DeserializeOwned>(
+        &self,
+        request: &Request<'_>,
+    ) -> Result<T, RegistryClientError> {
+        let waits = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(100))
+            .with_max_delay(Duration::from_secs(2))
+            .with_jitter()
+            .with_max_times(usize::try_from(self.retries).unwrap_or(usize::MAX));
+        (|| self.attempt(request))
+            .retry(waits)
+            .when(|failure| matches!(failure, Attempt::Again { .. }))
+            .notify(|failure, wait| {
+                if let Attempt::Again { url, detail } = failure {
+                    tracing::debug!(%url, %detail, what = %request.what, ?wait, "asking the registry again");
+                }
+            })
+            .await
+            .map_err(|failure| match failure {
+                Attempt::Done(error) => error,
+                Attempt::Again { detail, .. } => RegistryClientError::Unavailable {
+                    what: request.what.clone(),
+                    urls: self.urls(),
+                    attempts: self.retries.saturating_add(1),
+                    detail,
+                },
+            })
+    }
+
+    async fn attempt<T: DeserializeOwned>(&self, request: &Request<'_>) -> Result<T, Attempt> {
+        let at = self.current.load(Ordering::Relaxed) % self.endpoints.len();
+        let Some(endpoint) = self.endpoints.get(at) else {
+            return Err(Attempt::Done(RegistryClientError::Setup(
+                "no registry URL".to_owned(),
+            )));
+        };
+        let answer = self.exchange(endpoint, request).await;
+        if matches!(answer, Err(Attempt::Again { .. })) {
+            // Whoever sees the failure first moves all on; the others find it moved.
+            let _ = self.current.compare_exchange(
+                at,
+                (at + 1) % self.endpoints.len(),
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            );
+        }
+        answer
+    }
+
+    async fn exchange<T: DeserializeOwned>(
+        &self,
+        endpoint: &Endpoint,
+        request: &Request<'_>,
+    ) -> Result<T, Attempt> {
+        let base = || endpoint.url.as_str().trim_end_matches('/').to_owned();
+        let again = |detail: String| Attempt::Again {
+            url: base(),
+            detail,
+        };
+        let bad = |detail: String| {
+            Attempt::Done(RegistryClientError::BadAnswer {
+                url: base(),
+                what: request.what.clone(),
+                detail,
+            })
+        };
+        let mut url = endpoint.url.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(&request.path);
+        }
+        if !request.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(request.query);
+        }
+        let mut builder = self
+            .http
+            .request(request.method.clone(), url)
+            .header(header::ACCEPT, format!("{CONTENT_TYPE}, application/json"));
+        if let Some(value) = &endpoint.authorization {
+            builder = builder.header(header::AUTHORIZATION, value.clone());
+        } else if let Some((user, password)) = &endpoint.user {
+            builder = builder.basic_auth(user, password.as_deref());
+        }
+        if let Some(body) = &request.body {
+            builder = builder
+                .header(header::CONTENT_TYPE, CONTENT_TYPE)
+                .body(body.clone());
+        }
+        let mut response = builder.send().await.map_err(|e| again(chain(&e)))?;
+        let status = response.status();
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|e| again(chain(&e)))? {
+            if body.len() + chunk.len() > self.max_answer_bytes {
+                return Err(bad(format!(
+                    "the answer is longer than {} bytes (max_answer_bytes)",
+                    self.max_answer_bytes
+                )));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        if status.is_success() {
+            return serde_json::from_slice(&body).map_err(|e| bad(e.to_string()));
+        }
+        let error: ErrorAnswer = serde_json::from_slice(&body).unwrap_or_default();
+        let code = error.error_code.unwrap_or(u32::from(status.as_u16()));
+        let message = error.message.unwrap_or_else(|| {
+            let text = String::from_utf8_lossy(&body);
+            format!("HTTP {status} {}", text.chars().take(200).collect::<String>())
+                .trim_end()
+                .to_owned()
+        });
+        Err(match status {
+            StatusCode::NOT_FOUND => Attempt::Done(RegistryClientError::NotFound {
+                what: request.what.clone(),
+                code,
+                message,
+            }),
+            StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT => again(format!("{message} (error code {code})")),
+            status if status.is_server_error() => {
+                Attempt::Done(RegistryClientError::Unavailable {
+                    what: request.what.clone(),
+                    urls: base(),
+                    attempts: 1,
+                    detail: format!("{message} (error code {code})"),
+                })
+            }
+            _ => Attempt::Done(RegistryClientError::Refused {
+                url: base(),
+                what: request.what.clone(),
+                code,
+                message,
+            }),
+        })
+    }
+}
+
+/// An error with its causes on one line; reqwest's own text says little without them.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_taken_out_of_the_url() {
+        let endpoint = endpoint("https://me:p%40ss@registry.example/base/", None).unwrap();
+        assert_eq!(endpoint.url.as_str(), "https://registry.example/base/");
+        assert_eq!(
+            endpoint.user,
+            Some(("me".to_owned(), Some("p@ss".to_owned())))
+        );
+    }
+
+    #[test]
+    fn a_bad_url_is_named_without_its_password() {
+        for url in ["ftp://me:secret@host", "me:secret@host", "://me:secret@host"] {
+            let error = endpoint(url, None).err().unwrap().to_string();
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Any text as a schema. The body is in the crate, where plain tests replay the corpus.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| meshwork_avro::fuzzing::schema(data));

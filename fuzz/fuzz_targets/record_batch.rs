@@ -1,0 +1,4 @@
+//! Any bytes as a record batch. The body is in the crate, where plain tests replay the corpus.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| meshwork_wire::fuzzing::batch(data));

@@ -52,6 +52,12 @@ impl<'a> Parents<'a> {
         })
     }
 
+    /// Those listed, as they were written.
+    #[must_use]
+    pub const fn text(&self) -> &'a str {
+        self.listed
+    }
+
     /// Those listed, in order.
     pub fn iter(&self) -> impl Iterator<Item = Parent<'a>> + Clone + use<'a> {
         self.listed.split(',').filter_map(parent)

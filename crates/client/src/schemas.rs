@@ -1,0 +1,232 @@
+//! The registry's schemas, compiled and kept for the pipeline, which asks without I/O.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use meshwork_avro::{ParseOptions, Schema, Strictness};
+use meshwork_model::name::SchemaId;
+use meshwork_pipeline::framing::guid_text;
+use meshwork_pipeline::{CompiledSchema, Needed, SchemaLookup, SchemaRef, Schemas};
+use meshwork_registry_client::{Reference, RegistryClient, RegistryClientError};
+use parking_lot::RwLock;
+
+/// How long "no such schema" and "not of this subject" are believed: it may be registered next.
+const MISSING_FOR: Duration = Duration::from_secs(5);
+/// How long a registry that is down is not asked again.
+const UNAVAILABLE_FOR: Duration = Duration::from_secs(1);
+/// References within references, at most: deeper chains are not found in practice, and a cycle
+/// would have no end.
+const REFERENCE_DEPTH: usize = 16;
+/// Referenced schemas in all.
+const REFERENCES_MAX: usize = 256;
+
+/// Compiled schemas by subject, bounded. Share it behind an `Arc`.
+#[derive(Debug)]
+pub struct SchemaCache {
+    registry: RegistryClient,
+    /// Field that holds the event time, by value subject.
+    event_times: RwLock<HashMap<String, String>>,
+    entries: RwLock<HashMap<Needed, Entry>>,
+    most: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    lookup: SchemaLookup,
+    until: Option<Instant>,
+}
+
+impl SchemaCache {
+    /// Keeps at most `most` schemas; when there are more, all are dropped and loaded again as they
+    /// are asked for, which a healthy mesh never sees.
+    #[must_use]
+    pub fn new(registry: RegistryClient, most: usize) -> Self {
+        Self {
+            registry,
+            event_times: RwLock::default(),
+            entries: RwLock::default(),
+            most: most.max(1),
+        }
+    }
+
+    /// The registry that it asks.
+    #[must_use]
+    pub const fn registry(&self) -> &RegistryClient {
+        &self.registry
+    }
+
+    /// Names the field that holds the event time in values of `subject`. Schemas of the subject
+    /// that are compiled already are compiled again where that changes.
+    pub fn set_event_time(&self, subject: &str, field: Option<&str>) {
+        let mut all = self.event_times.write();
+        let before = match field {
+            Some(field) => all.insert(subject.to_owned(), field.to_owned()),
+            None => all.remove(subject),
+        };
+        if before.as_deref() != field {
+            self.entries
+                .write()
+                .retain(|needed, _| needed.subject != subject);
+        }
+    }
+
+    /// Loads a schema, so that the next [`Schemas::look_up`] has an answer.
+    ///
+    /// # Errors
+    /// The registry can't be asked; the look-up then says `Unavailable`.
+    pub async fn load(&self, needed: &Needed) -> Result<(), RegistryClientError> {
+        let event_time = self.event_times.read().get(&needed.subject).cloned();
+        let found = self.fetch(needed, event_time.as_deref()).await;
+        let (lookup, lives, result) = match found {
+            Ok(lookup) => {
+                let lives = match lookup {
+                    SchemaLookup::Known(_) | SchemaLookup::Unusable(_) => None,
+                    _ => Some(MISSING_FOR),
+                };
+                (lookup, lives, Ok(()))
+            }
+            Err(error) => (SchemaLookup::Unavailable, Some(UNAVAILABLE_FOR), Err(error)),
+        };
+        let mut entries = self.entries.write();
+        if entries.len() >= self.most && !entries.contains_key(needed) {
+            entries.clear();
+        }
+        entries.insert(
+            needed.clone(),
+            Entry {
+                lookup,
+                until: lives.map(|lives| Instant::now() + lives),
+            },
+        );
+        result
+    }
+
+    async fn fetch(
+        &self,
+        needed: &Needed,
+        event_time: Option<&str>,
+    ) -> Result<SchemaLookup, RegistryClientError> {
+        let id = match needed.schema {
+            SchemaRef::Id(id) => id,
+            SchemaRef::Guid(guid) => {
+                match self.by_guid(&needed.subject, &guid_text(&guid)).await? {
+                    Some(id) => id,
+                    None => return Ok(SchemaLookup::NotOfSubject),
+                }
+            }
+        };
+        let stored = match self.registry.schema(id).await {
+            Ok(stored) => stored,
+            Err(error) if error.is_not_found() => return Ok(SchemaLookup::Unknown),
+            Err(error) => return Err(error),
+        };
+        if !self.registry.belongs(&needed.subject, id).await? {
+            return Ok(SchemaLookup::NotOfSubject);
+        }
+        let unusable = |why: String| Ok(SchemaLookup::Unusable(why.into()));
+        if stored.schema_type != "AVRO" {
+            return unusable(format!("it is of type {}", stored.schema_type));
+        }
+        let schema = match parse_stored(&self.registry, &stored.text, &stored.references).await? {
+            Ok(schema) => schema,
+            Err(why) => return unusable(why),
+        };
+        match CompiledSchema::compile(id, &schema, event_time) {
+            Ok(compiled) => Ok(SchemaLookup::Known(Arc::new(compiled))),
+            Err(error) => unusable(error.to_string()),
+        }
+    }
+
+    /// Looks through the subject's versions: the API gives no id for a GUID and subject.
+    async fn by_guid(
+        &self,
+        subject: &str,
+        guid: &str,
+    ) -> Result<Option<SchemaId>, RegistryClientError> {
+        let versions = self.registry.versions(subject).await?;
+        for version in versions.into_iter().rev() {
+            let found = self.registry.version(subject, version).await?;
+            if let Some(found) = found
+                && found.guid.as_deref() == Some(guid)
+            {
+                return Ok(Some(found.id));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Schemas for SchemaCache {
+    fn look_up(&self, subject: &str, schema: SchemaRef) -> SchemaLookup {
+        // Asked once for a run of records under one schema, so that an allocation is no matter.
+        let needed = Needed {
+            schema,
+            subject: subject.to_owned(),
+        };
+        let entries = self.entries.read();
+        match entries.get(&needed) {
+            Some(entry) if entry.until.is_none_or(|until| Instant::now() < until) => {
+                entry.lookup.clone()
+            }
+            _ => SchemaLookup::NotLoaded,
+        }
+    }
+}
+
+/// Parses a schema as the registry stores it, with what it refers to.
+///
+/// # Errors
+/// The registry can't be asked. The inner error says why the schema can't be used.
+pub async fn parse_stored(
+    registry: &RegistryClient,
+    text: &str,
+    references: &[Reference],
+) -> Result<Result<Schema, String>, RegistryClientError> {
+    let mut left = REFERENCES_MAX;
+    parse_at(registry, text, references, REFERENCE_DEPTH, &mut left).await
+}
+
+async fn parse_at(
+    registry: &RegistryClient,
+    text: &str,
+    references: &[Reference],
+    depth: usize,
+    left: &mut usize,
+) -> Result<Result<Schema, String>, RegistryClientError> {
+    let mut parsed = Vec::with_capacity(references.len().min(REFERENCES_MAX));
+    for reference in references {
+        if depth == 0 || *left == 0 {
+            return Ok(Err(format!(
+                "it refers to more than {REFERENCES_MAX} schemas, or more than {REFERENCE_DEPTH} deep"
+            )));
+        }
+        *left -= 1;
+        let found = registry
+            .version(&reference.subject, reference.version)
+            .await?;
+        let Some(found) = found else {
+            return Ok(Err(format!(
+                "it refers to {}, version {} of subject {}, which is not there",
+                reference.name, reference.version, reference.subject
+            )));
+        };
+        let inner = Box::pin(parse_at(
+            registry,
+            &found.schema,
+            &found.references,
+            depth - 1,
+            left,
+        ));
+        match inner.await? {
+            Ok(schema) => parsed.push(Arc::new(schema)),
+            Err(why) => return Ok(Err(format!("in {}: {why}", reference.name))),
+        }
+    }
+    let options = ParseOptions {
+        references: &parsed,
+        strictness: Strictness::Stored,
+        ..ParseOptions::default()
+    };
+    Ok(Schema::parse_with(text, &options).map_err(|error| error.to_string()))
+}

@@ -17,6 +17,9 @@ pub mod schemas;
 pub mod tag;
 pub mod tally;
 
+#[cfg(test)]
+mod testing;
+
 pub use batch::{BatchOutcome, BatchPipeline, BatchReport, RefusedRecord};
 pub use check::{Check, Checker, Facts, RecordIn};
 pub use framing::{Framed, SchemaRef};

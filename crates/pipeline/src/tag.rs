@@ -160,8 +160,8 @@ mod tests {
     #[test]
     fn sets_the_producer_and_keeps_good_parents() {
         let producer = ProducerTag::new("ops", Trust::Configured);
-        let good = "mesh-parents=t@0:1";
-        let bad = "mesh-parents=nonsense";
+        const GOOD: &str = "mesh-parents=t@0:1";
+        const BAD: &str = "mesh-parents=nonsense";
         // mode, tag this, mark; headers in; headers out; dropped; changed
         type Case = (
             TagMode,
@@ -213,8 +213,8 @@ mod tests {
                 TagMode::Record,
                 true,
                 None,
-                &[good, "b=2"],
-                &[good, "b=2", "mesh-producer=ops"],
+                &[GOOD, "b=2"],
+                &[GOOD, "b=2", "mesh-producer=ops"],
                 0,
                 true,
             ),
@@ -222,7 +222,7 @@ mod tests {
                 TagMode::Record,
                 true,
                 None,
-                &[bad],
+                &[BAD],
                 &["mesh-producer=ops"],
                 1,
                 true,
@@ -231,8 +231,8 @@ mod tests {
                 TagMode::Record,
                 true,
                 None,
-                &["mesh-parents=u@0:1", bad, good],
-                &[good, "mesh-producer=ops"],
+                &["mesh-parents=u@0:1", BAD, GOOD],
+                &[GOOD, "mesh-producer=ops"],
                 2,
                 true,
             ),
@@ -250,8 +250,8 @@ mod tests {
                 TagMode::Off,
                 true,
                 None,
-                &[bad, "a=1"],
-                &[bad, "a=1"],
+                &[BAD, "a=1"],
+                &[BAD, "a=1"],
                 0,
                 false,
             ),

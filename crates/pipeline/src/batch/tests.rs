@@ -1,1 +1,392 @@
+use std::sync::Arc;
 
+use meshwork_model::mesh::announcement::EnforcementMode;
+use meshwork_model::mesh::observation::Trust;
+use meshwork_wire::{Attributes, Header};
+use proptest::prelude::*;
+
+use super::*;
+use crate::policy::ProductPolicy;
+use crate::testing::{Told, flight, policy};
+
+struct Given {
+    key: Option<&'static [u8]>,
+    value: Vec<u8>,
+    headers: Vec<(&'static str, &'static str)>,
+}
+
+fn good(name: &str) -> Given {
+    Given {
+        key: Some(b"k"),
+        value: flight(7, name, 1_000),
+        headers: vec![],
+    }
+}
+
+fn bad() -> Given {
+    Given {
+        value: b"junk".to_vec(),
+        ..good("x")
+    }
+}
+
+fn header() -> BatchHeader {
+    BatchHeader {
+        base_offset: 0,
+        partition_leader_epoch: -1,
+        attributes: Attributes(0),
+        last_offset_delta: 0,
+        base_timestamp: 1_357_016_400_000,
+        max_timestamp: 0,
+        producer_id: 4711,
+        producer_epoch: 2,
+        base_sequence: 10,
+        record_count: 0,
+    }
+}
+
+fn batch(header: BatchHeader, codec: Codec, records: &[Given]) -> Vec<u8> {
+    let mut builder = BatchBuilder::like(&header);
+    for (i, given) in (0i64..).zip(records) {
+        let parts = RecordParts {
+            attributes: 0,
+            timestamp_delta: i,
+            key: given.key,
+            value: Some(&given.value),
+        };
+        let headers = given.headers.iter().map(|(key, value)| Header {
+            key: key.as_bytes(),
+            value: Some(value.as_bytes()),
+        });
+        builder.push(parts, headers).unwrap();
+    }
+    let mut out = Vec::new();
+    builder
+        .finish(codec, &mut Compressor::new(), &mut out)
+        .unwrap();
+    out
+}
+
+fn pipeline(policy: ProductPolicy, max_batch_bytes: usize) -> BatchPipeline {
+    BatchPipeline::new(
+        Checker::new(Arc::new(policy)),
+        ProducerTag::new("ops", Trust::Principal),
+        Limits::default(),
+        max_batch_bytes,
+    )
+}
+
+const CONTEXT: BatchContext = BatchContext {
+    partition: 3,
+    arrived: Timestamp::from_millis(1_200),
+    removed_before: 0,
+};
+
+fn run(policy: ProductPolicy, bytes: &[u8]) -> BatchReport {
+    pipeline(policy, 1 << 20)
+        .run(bytes, CONTEXT, &Told::flights())
+        .unwrap()
+}
+
+type Read = (Option<Vec<u8>>, Vec<u8>, Vec<String>);
+
+fn read(bytes: &[u8]) -> (BatchHeader, Codec, Vec<Read>) {
+    let limits = Limits::default();
+    let view = BatchView::parse(bytes, &limits).unwrap();
+    let mut decompressor = Decompressor::new();
+    let records = view
+        .records(&mut decompressor, &limits)
+        .unwrap()
+        .map(|r| {
+            let r = r.unwrap();
+            let headers = r
+                .headers
+                .iter()
+                .map(|h| {
+                    format!(
+                        "{}={}",
+                        String::from_utf8_lossy(h.key),
+                        String::from_utf8_lossy(h.value.unwrap())
+                    )
+                })
+                .collect();
+            (
+                r.key.map(<[u8]>::to_vec),
+                r.value.unwrap().to_vec(),
+                headers,
+            )
+        })
+        .collect();
+    (*view.header(), view.codec(), records)
+}
+
+fn rewritten(report: &BatchReport) -> &[u8] {
+    match &report.outcome {
+        BatchOutcome::Rewritten(bytes) => bytes,
+        other => panic!("not rewritten: {other:?}"),
+    }
+}
+
+#[test]
+fn good_records_are_tagged_and_the_rest_of_the_batch_stays() {
+    for codec in Codec::ALL {
+        let given = batch(header(), codec, &[good("AA1"), good("AA2")]);
+        let mut report = run(policy(EnforcementMode::Reject), &given);
+        let (new, new_codec, records) = read(rewritten(&report));
+        let (old, ..) = read(&given);
+        assert_eq!(
+            (new, new_codec),
+            (old, codec),
+            "only the records' headers differ"
+        );
+        assert!(records.iter().all(|r| r.2 == ["mesh-producer=ops"]));
+        assert_eq!(records[1].1, flight(7, "AA2", 1_000));
+        let seen = report.tally.take().unwrap();
+        assert_eq!((seen.records, seen.partition), (2, 3));
+        let bytes: usize = records.iter().map(|r| r.1.len() + 1 + 16).sum();
+        assert_eq!(seen.bytes, i64::try_from(bytes).unwrap());
+        assert_eq!(seen.lag.unwrap().greatest, 200);
+        assert_eq!(seen.offsets, []);
+    }
+}
+
+#[test]
+fn what_needs_no_change_goes_on_byte_for_byte() {
+    let tagged = Given {
+        headers: vec![("mesh-producer", "ops")],
+        ..good("A")
+    };
+    let given = batch(header(), Codec::Zstd, &[tagged]);
+    let report = run(policy(EnforcementMode::Reject), &given);
+    assert_eq!(report.outcome, BatchOutcome::Forward);
+    let off = ProductPolicy {
+        tag: TagMode::Off,
+        ..policy(EnforcementMode::Reject)
+    };
+    let given = batch(header(), Codec::None, &[good("A")]);
+    assert_eq!(run(off, &given).outcome, BatchOutcome::Forward);
+}
+
+#[test]
+fn only_the_first_record_of_a_batch_is_tagged_if_the_product_says_so() {
+    let first = ProductPolicy {
+        tag: TagMode::Batch,
+        ..policy(EnforcementMode::Quarantine)
+    };
+    let claimed = Given {
+        headers: vec![("mesh-producer", "someone")],
+        ..good("C")
+    };
+    let given = batch(header(), Codec::None, &[bad(), good("B"), claimed]);
+    let report = run(first, &given);
+    let (_, _, records) = read(rewritten(&report));
+    assert_eq!(records[0].2, ["mesh-producer=ops"]);
+    assert_eq!(records[1].2, [] as [&str; 0]);
+}
+
+#[test]
+fn reject_names_every_bad_record_and_forwards_nothing() {
+    let given = batch(header(), Codec::None, &[good("A"), bad(), good("B"), bad()]);
+    let mut report = run(policy(EnforcementMode::Reject), &given);
+    assert_eq!(report.outcome, BatchOutcome::Rejected);
+    let indices: Vec<_> = report.refused.iter().map(|r| r.index).collect();
+    assert_eq!(indices, [1, 3]);
+    assert_eq!(report.refused_for(Reason::Framing), 2);
+    let seen = report.tally.take().unwrap();
+    assert_eq!((seen.records, seen.refused[0].records), (0, 2));
+    assert_eq!(report.removed, 0);
+}
+
+#[test]
+fn quarantine_takes_out_and_renumbers() {
+    let given = batch(
+        header(),
+        Codec::Snappy,
+        &[bad(), good("A"), bad(), good("B")],
+    );
+    let mut report = run(policy(EnforcementMode::Quarantine), &given);
+    let (new, codec, records) = read(rewritten(&report));
+    assert_eq!(codec, Codec::Snappy);
+    assert_eq!((new.record_count, new.last_offset_delta), (2, 1));
+    assert_eq!((new.base_sequence, new.producer_id), (10, 4711));
+    assert_eq!(records[0].1, flight(7, "A", 1_000));
+    assert_eq!(report.removed, 2);
+    let (q, _, kept) = read(report.quarantine.as_deref().unwrap());
+    assert_eq!(
+        (q.producer_id, q.base_sequence, q.record_count),
+        (-1, -1, 2)
+    );
+    assert_eq!(kept[0].0.as_deref(), Some(&b"k"[..]));
+    assert_eq!(kept[0].1, b"junk");
+    assert_eq!(kept[0].2[0], "mesh-reason=framing");
+    assert!(
+        kept[0]
+            .2
+            .contains(&"mesh-source=ops.flights.v1@3".to_owned())
+    );
+    let seen = report.tally.take().unwrap();
+    assert_eq!((seen.records, seen.refused[0].records), (2, 2));
+}
+
+#[test]
+fn if_all_is_taken_out_nothing_goes_on() {
+    let given = batch(header(), Codec::None, &[bad()]);
+    let report = run(policy(EnforcementMode::Quarantine), &given);
+    assert_eq!((report.outcome, report.removed), (BatchOutcome::Nothing, 1));
+}
+
+#[test]
+fn later_batches_shift_by_what_was_taken_out_before() {
+    for (sequence, removed, expected) in [
+        (10, 0, 10),
+        (10, 3, 7),
+        (1, 3, i32::MAX - 1),
+        (-1, 3, -1),
+        (0, 1, i32::MAX),
+    ] {
+        assert_eq!(shift_sequence(sequence, removed), expected);
+    }
+    let given = batch(header(), Codec::None, &[good("A")]);
+    let context = BatchContext {
+        removed_before: 4,
+        ..CONTEXT
+    };
+    let off = ProductPolicy {
+        tag: TagMode::Off,
+        ..policy(EnforcementMode::Quarantine)
+    };
+    let report = pipeline(off, 1 << 20)
+        .run(&given, context, &Told::flights())
+        .unwrap();
+    assert_eq!(read(rewritten(&report)).0.base_sequence, 6);
+}
+
+#[test]
+fn a_refused_record_fails_the_whole_of_a_transaction() {
+    let transactional = BatchHeader {
+        attributes: Attributes(0).transactional(),
+        ..header()
+    };
+    let given = batch(transactional, Codec::None, &[good("A"), bad()]);
+    let report = run(policy(EnforcementMode::Quarantine), &given);
+    assert_eq!(report.outcome, BatchOutcome::Rejected);
+    assert_eq!(report.quarantine, None);
+    let given = batch(transactional, Codec::None, &[good("A")]);
+    let report = run(policy(EnforcementMode::Quarantine), &given);
+    assert!(read(rewritten(&report)).0.attributes.is_transactional());
+}
+
+#[test]
+fn mark_lets_through_with_the_reason() {
+    let given = batch(header(), Codec::None, &[good("A"), bad()]);
+    let mut report = run(policy(EnforcementMode::Mark), &given);
+    let (_, _, records) = read(rewritten(&report));
+    assert_eq!(records[0].2, ["mesh-producer=ops"]);
+    assert_eq!(records[1].2, ["mesh-producer=ops", "mesh-mark=framing"]);
+    let seen = report.tally.take().unwrap();
+    assert_eq!((seen.records, seen.refused[0].records), (2, 1));
+}
+
+#[test]
+fn schemas_are_asked_for_once_each() {
+    let other = |id| Given {
+        value: flight(id, "A", 1),
+        ..good("A")
+    };
+    let given = batch(
+        header(),
+        Codec::None,
+        &[other(20), bad(), other(21), other(20)],
+    );
+    let report = run(policy(EnforcementMode::Quarantine), &given);
+    let BatchOutcome::Load(needed) = report.outcome else {
+        panic!("{:?}", report.outcome);
+    };
+    assert_eq!(needed.len(), 2);
+    assert!(report.refused.is_empty());
+
+    let given = batch(header(), Codec::None, &[other(503), good("A")]);
+    let report = run(policy(EnforcementMode::Quarantine), &given);
+    assert!(matches!(report.outcome, BatchOutcome::Unavailable(_)));
+}
+
+#[test]
+fn a_batch_that_tagging_would_make_too_large_goes_on_untagged() {
+    let given = batch(header(), Codec::None, &[good("A"), good("B")]);
+    let mut report = pipeline(policy(EnforcementMode::Quarantine), given.len() + 20)
+        .run(&given, CONTEXT, &Told::flights())
+        .unwrap();
+    assert_eq!(
+        (&report.outcome, report.untagged),
+        (&BatchOutcome::Forward, true)
+    );
+    let seen = report.tally.take().unwrap();
+    assert_eq!((seen.records, seen.bytes), (2, 2 * (1 + 9)));
+}
+
+#[test]
+fn malformed_parents_are_dropped_and_counted_good_ones_observed() {
+    let with = |parents| Given {
+        headers: vec![("mesh-parents", parents)],
+        ..good("A")
+    };
+    let given = batch(header(), Codec::None, &[with("a.b.v1@0:7"), with("x")]);
+    let mut report = run(policy(EnforcementMode::Reject), &given);
+    let (_, _, records) = read(rewritten(&report));
+    assert_eq!(
+        records[0].2,
+        ["mesh-parents=a.b.v1@0:7", "mesh-producer=ops"]
+    );
+    assert_eq!(records[1].2, ["mesh-producer=ops"]);
+    assert_eq!(report.parents_dropped, 1);
+    assert_eq!(report.tally.take().unwrap().parents, ["a.b.v1"]);
+}
+
+#[test]
+fn a_damaged_batch_is_an_error() {
+    let mut given = batch(header(), Codec::None, &[good("A")]);
+    let last = given.len() - 1;
+    given[last] ^= 1;
+    let result =
+        pipeline(policy(EnforcementMode::Reject), 1 << 20).run(&given, CONTEXT, &Told::flights());
+    assert!(matches!(
+        result,
+        Err(WalkError::Batch(BatchError::Checksum { .. }))
+    ));
+}
+
+proptest! {
+    /// Invariant 2 of the design: what the contract forbids is refused with a reason or is in
+    /// quarantine, and nothing else is touched.
+    #[test]
+    fn every_record_is_in_exactly_one_place(
+        bads in proptest::collection::vec(any::<bool>(), 1..30),
+        codec in 0u8..5,
+    ) {
+        let codec = Codec::from_number(codec).unwrap();
+        let records: Vec<_> = bads
+            .iter()
+            .enumerate()
+            .map(|(i, is_bad)| if *is_bad { bad() } else { good(&format!("F{i}")) })
+            .collect();
+        let given = batch(header(), codec, &records);
+        let mut report = run(policy(EnforcementMode::Quarantine), &given);
+        let kept = match &report.outcome {
+            BatchOutcome::Rewritten(bytes) => read(bytes).2,
+            BatchOutcome::Nothing => vec![],
+            other => return Err(TestCaseError::fail(format!("{other:?}"))),
+        };
+        let expected: Vec<_> = records
+            .iter()
+            .zip(&bads)
+            .filter(|(_, is_bad)| !**is_bad)
+            .map(|(r, _)| r.value.clone())
+            .collect();
+        prop_assert_eq!(kept.iter().map(|r| r.1.clone()).collect::<Vec<_>>(), expected);
+        let quarantined = report.quarantine.as_deref().map_or(0, |b| read(b).2.len());
+        prop_assert_eq!(kept.len() + quarantined, records.len());
+        prop_assert_eq!(report.removed as usize, quarantined);
+        let seen = report.tally.take().unwrap();
+        prop_assert_eq!(usize::try_from(seen.records).unwrap(), kept.len());
+    }
+}

@@ -102,8 +102,9 @@ pub struct ReadBatch {
     /// Next offset of every partition that moved: behind the records above, and behind transaction
     /// markers and aborted records, which are not among them. Keep these with the state.
     pub positions: Vec<((Arc<str>, i32), i64)>,
-    /// Whether everything has been read that was there at the start, or at the last
-    /// [`LogReader::chase`].
+    /// Whether everything has been read that had been written at the start, or at the last
+    /// [`LogReader::chase`]. Transactions that were open then are waited for, so that whatever had
+    /// been acknowledged by then has been read.
     pub caught_up: bool,
     /// Set while no broker can be reached. The reader goes on trying by itself.
     pub trouble: Option<Trouble>,

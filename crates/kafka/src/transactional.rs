@@ -10,7 +10,7 @@ use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError as RdError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::producer::{
-    BaseProducer, DeliveryResult, NoCustomPartitioner, Producer as _, ProducerContext,
+    DeliveryResult, NoCustomPartitioner, Producer as _, ProducerContext, ThreadedProducer,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -184,7 +184,8 @@ struct Worker {
     dead: Option<TransactionError>,
 }
 
-type Native = BaseProducer<Deliver>;
+/// Threaded, because an abort waits for delivery reports that somebody else must fetch.
+type Native = ThreadedProducer<Deliver>;
 
 impl Worker {
     fn run(

@@ -2,6 +2,8 @@
 
 use meshwork_model::time::Timestamp;
 
+use rdkafka::error::RDKafkaErrorCode;
+
 use super::Admin;
 use crate::error::{ErrorCode, KafkaError};
 use crate::raw::admin as raw;
@@ -110,7 +112,24 @@ impl Admin {
             .blocking(what, move |client, timeout| {
                 raw::list_offsets(client, &asked, committed, timeout)
             })
-            .await?;
+            .await;
+        let listed = match listed {
+            // No leader was found: is there a topic at all?
+            Err(e) if e.code() == Some(ErrorCode(RDKafkaErrorCode::NoEnt)) => {
+                let mut topics: Vec<&str> = order.iter().map(|(t, _)| t.as_str()).collect();
+                topics.dedup();
+                for topic in topics {
+                    if self.topic(topic).await?.is_none() {
+                        return Err(KafkaError::UnknownTopic {
+                            topic: topic.to_owned(),
+                            what: what.to_owned(),
+                        });
+                    }
+                }
+                return Err(e);
+            }
+            listed => listed?,
+        };
         let mut by_partition = std::collections::HashMap::with_capacity(listed.len());
         for one in listed {
             if let Some(code) = one.failure {

@@ -1,6 +1,7 @@
 //! Topics: listing, creating, altering.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use rdkafka::admin::{
     ConfigSource, NewPartitions, NewTopic as RdNewTopic, ResourceSpecifier, TopicReplication,
@@ -14,6 +15,10 @@ use crate::raw::admin as raw;
 
 /// Names asked for in one DescribeTopics request.
 const TOPICS_PER_REQUEST: usize = 500;
+
+/// How long a change that was accepted is waited for, and how often is looked.
+const SEEN_WITHIN: Duration = Duration::from_secs(10);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// A topic to be created.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -138,13 +143,16 @@ impl Admin {
                 self.inner.client.create_topics([&new], &self.options()),
             )
             .await?;
-        match topic_result(results, what) {
-            Ok(()) => Ok(Creation::Created),
+        let creation = match topic_result(results, &what) {
+            Ok(()) => Creation::Created,
             Err(e) if e.code() == Some(ErrorCode(RDKafkaErrorCode::TopicAlreadyExists)) => {
-                Ok(Creation::AlreadyThere)
+                Creation::AlreadyThere
             }
-            Err(e) => Err(e),
-        }
+            Err(e) => return Err(e),
+        };
+        let patience = Patience::new();
+        while self.topic(&topic.name).await?.is_none() && patience.pause().await {}
+        Ok(creation)
     }
 
     /// Raises the number of a topic's partitions to `total`.
@@ -160,7 +168,15 @@ impl Admin {
                 self.inner.client.create_partitions([&new], &self.options()),
             )
             .await?;
-        topic_result(results, what)
+        topic_result(results, &what)?;
+        let patience = Patience::new();
+        while self
+            .topic(topic)
+            .await?
+            .is_none_or(|info| info.partitions < total)
+            && patience.pause().await
+        {}
+        Ok(())
     }
 
     /// Deletes a topic with all its records.
@@ -175,7 +191,10 @@ impl Admin {
                 self.inner.client.delete_topics(&[topic], &self.options()),
             )
             .await?;
-        topic_result(results, what)
+        topic_result(results, &what)?;
+        let patience = Patience::new();
+        while self.topic(topic).await?.is_some() && patience.pause().await {}
+        Ok(())
     }
 
     /// All settings of a topic.
@@ -226,12 +245,17 @@ impl Admin {
         if set.is_empty() && unset.is_empty() {
             return Ok(());
         }
-        let (name, set, unset) = (topic.to_owned(), set.to_vec(), unset.to_vec());
+        let (name, setting, unsetting) = (topic.to_owned(), set.to_vec(), unset.to_vec());
         self.blocking(
             format!("alter the settings of topic {topic}"),
-            move |client, timeout| raw::alter_topic_configs(client, &name, &set, &unset, timeout),
+            move |client, timeout| {
+                raw::alter_topic_configs(client, &name, &setting, &unsetting, timeout)
+            },
         )
-        .await
+        .await?;
+        let patience = Patience::new();
+        while !altered(&self.topic_configs(topic).await?, set, unset) && patience.pause().await {}
+        Ok(())
     }
 
     /// Deletes the records of a partition before offset `before`.
@@ -264,6 +288,33 @@ impl Admin {
     }
 }
 
+/// Waits for a change to be seen that the controller has accepted: brokers hear of it a little
+/// later. It gives up quietly, since the change is made.
+struct Patience(Instant);
+
+impl Patience {
+    fn new() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Pauses before the next look; false once there is to be none.
+    async fn pause(&self) -> bool {
+        tokio::time::sleep(LOOK_AGAIN).await;
+        self.0.elapsed() < SEEN_WITHIN
+    }
+}
+
+fn altered(
+    now: &BTreeMap<String, ConfigValue>,
+    set: &[(String, String)],
+    unset: &[String],
+) -> bool {
+    let is = |key: &str| now.get(key);
+    set.iter()
+        .all(|(key, value)| is(key).is_none_or(|c| c.value.as_ref() == Some(value)))
+        && unset.iter().all(|key| is(key).is_none_or(|c| c.is_default))
+}
+
 fn info(topic: raw::DescribedTopic) -> TopicInfo {
     TopicInfo {
         name: topic.name,
@@ -273,10 +324,10 @@ fn info(topic: raw::DescribedTopic) -> TopicInfo {
     }
 }
 
-fn topic_result(results: Vec<rdkafka::admin::TopicResult>, what: String) -> Result<(), KafkaError> {
+fn topic_result(results: Vec<rdkafka::admin::TopicResult>, what: &str) -> Result<(), KafkaError> {
     for result in results {
         if let Err((topic, code)) = result {
-            return Err(refused(&what, &topic, code));
+            return Err(refused(what, &topic, code));
         }
     }
     Ok(())

@@ -199,11 +199,15 @@ impl Worker {
         let listed = if asked.is_empty() {
             Ok(Vec::new())
         } else {
-            raw::list_offsets(client, &asked, self.options.read_committed, LOOK_WITHIN)
+            // The end of all records, also for a reader of committed ones: a transaction's markers
+            // are written a little after its commit was answered, so that the last stable offset
+            // may not cover yet what its producer was told is there. An open one is waited for, at
+            // most for its own time-out.
+            raw::list_offsets(client, &asked, false, LOOK_WITHIN)
         };
         let listed = match listed {
             Ok(listed) => listed,
-            Err(failure) => return self.look_failed(&failure),
+            Err(failure) => return self.look_failed(client, &failure),
         };
         let mut retry = None;
         for one in listed {
@@ -247,8 +251,20 @@ impl Worker {
         Ok(())
     }
 
-    fn look_failed(&mut self, failure: &Failure) -> Result<(), End> {
+    fn look_failed(&mut self, client: &Client<Context>, failure: &Failure) -> Result<(), End> {
         let code = ErrorCode(failure.code);
+        // No leader was found, or no such topic.
+        if failure.code == Code::NoEnt || code.is_unknown_topic() {
+            let mut topics: Vec<Arc<str>> = self
+                .partitions
+                .iter()
+                .map(|p| Arc::clone(&p.topic))
+                .collect();
+            topics.dedup();
+            for topic in topics {
+                self.still_there(client, &topic)?;
+            }
+        }
         if code.is_forbidden() {
             let topic = self.partitions.first().map_or("", |p| &p.topic).to_owned();
             return Err(self.refused(&topic, failure.code));

@@ -108,7 +108,25 @@ impl Store {
             Err(Refusal::Fatal(e)) => return Err(e),
             Err(Refusal::Unreadable(why)) => why,
         };
+        Self::set_aside(dir, options, &why)
+    }
+
+    /// Sets the store in `dir` aside, which must be closed, and opens an empty one in its place. For
+    /// what only the service can see: values that make no sense, offsets outside of the log.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn set_aside(
+        dir: &Path,
+        options: &StoreOptions,
+        why: &str,
+    ) -> Result<(Self, Opened), StateError> {
+        let io = |e: std::io::Error| StateError::Io {
+            dir: dir.to_owned(),
+            reason: e.to_string(),
+        };
         let to = set_aside(dir, options.keep_set_aside).map_err(io)?;
+        let why = why.to_owned();
         tracing::warn!(
             store = %dir.display(), set_aside_as = %to.display(), reason = %why,
             "store can't be used and was set aside; a new one is filled from the log"

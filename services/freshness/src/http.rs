@@ -1,0 +1,200 @@
+//! The HTTP API of the freshness role.
+
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use meshwork_model::mesh::alert::AlertState;
+use meshwork_model::mesh::slice::SliceState;
+use meshwork_model::problem::{PROBLEM_JSON, Problem};
+use meshwork_model::time::{MINUTE_MS, Timestamp, rfc3339};
+use serde::{Deserialize, Serialize};
+
+use crate::core::Totals;
+use crate::handle::Handle;
+use crate::shared::Standing;
+
+/// An SLO as `GET /v1/slos` shows it. Times are RFC 3339, durations milliseconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SloView {
+    /// SLO key.
+    pub slo: String,
+    /// The product version that promises it.
+    pub urn: String,
+    /// Owning domain.
+    pub domain: String,
+    /// Who answers for it.
+    pub owner: String,
+    /// End of the last closed minute.
+    #[serde(with = "rfc3339")]
+    pub as_of: Timestamp,
+    /// What that minute was.
+    pub state: SliceState,
+    /// Freshness lag, or the worst delay in that minute.
+    pub lag_ms: Option<i64>,
+    /// The limit.
+    pub within_ms: i64,
+    /// Objective in millionths.
+    pub objective: i32,
+    /// Period of the objective.
+    pub window_ms: i64,
+    /// Slices in the period that ends at `as_of`.
+    pub good: i64,
+    /// Likewise.
+    pub bad: i64,
+    /// Likewise.
+    pub expected_quiet: i64,
+    /// Likewise.
+    pub unmeasurable: i64,
+    /// Slices that the schedule makes due in the period.
+    pub due: i64,
+    /// Bad slices that the objective allows in the period, in millionths of a slice.
+    pub budget_millionths: i64,
+    /// What is left of it; below 0 when overspent.
+    pub budget_left_millionths: i64,
+    /// Whether it alerts.
+    pub alert: AlertState,
+    /// Rule that fired first, while firing or frozen.
+    pub rule: Option<String>,
+    /// All slices since the announcement.
+    pub totals: Totals,
+}
+
+impl From<Standing> for SloView {
+    fn from(s: Standing) -> Self {
+        let status = s.status;
+        Self {
+            slo: status.slo,
+            urn: status.urn.to_string(),
+            domain: status.domain,
+            owner: status.owner,
+            as_of: status.as_of,
+            state: status.state,
+            lag_ms: status.lag_ms,
+            within_ms: status.within_ms,
+            objective: status.objective,
+            window_ms: status.window_ms,
+            good: status.good,
+            bad: status.bad,
+            expected_quiet: status.expected_quiet,
+            unmeasurable: status.unmeasurable,
+            due: status.due,
+            budget_millionths: status.budget_millionths,
+            budget_left_millionths: status.budget_left_millionths,
+            alert: status.alert,
+            rule: status.rule,
+            totals: s.totals,
+        }
+    }
+}
+
+/// A run of equal slices.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SliceView {
+    /// Start of the first minute.
+    #[serde(with = "rfc3339")]
+    pub from: Timestamp,
+    /// End of the last minute.
+    #[serde(with = "rfc3339")]
+    pub until: Timestamp,
+    /// How many.
+    pub minutes: i32,
+    /// What all of them are.
+    pub state: SliceState,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Period {
+    from: Option<String>,
+    to: Option<String>,
+}
+
+pub(crate) fn routes(handle: Handle) -> Router {
+    Router::new()
+        .route("/v1/slos", get(all))
+        .route("/v1/slos/{urn}/{id}", get(one))
+        .route("/v1/slos/{urn}/{id}/slices", get(slices))
+        .with_state(handle)
+}
+
+async fn all(State(handle): State<Handle>) -> Json<Vec<SloView>> {
+    Json(handle.standings().into_iter().map(SloView::from).collect())
+}
+
+async fn one(State(handle): State<Handle>, Path((urn, id)): Path<(String, String)>) -> Response {
+    match handle.standing(&format!("{urn}#{id}")) {
+        Some(standing) => Json(SloView::from(standing)).into_response(),
+        None => problem(&unknown(&urn, &id)),
+    }
+}
+
+async fn slices(
+    State(handle): State<Handle>,
+    Path((urn, id)): Path<(String, String)>,
+    period: Result<Query<Period>, axum::extract::rejection::QueryRejection>,
+) -> Response {
+    let slo = format!("{urn}#{id}");
+    let Some(standing) = handle.standing(&slo) else {
+        return problem(&unknown(&urn, &id));
+    };
+    let Query(period) = match period {
+        Ok(period) => period,
+        Err(e) => return problem(&Problem::bad_parameter("from, to", e.body_text())),
+    };
+    let moment = |parameter: &str, text: Option<String>, default: Timestamp| match text {
+        None => Ok(default),
+        Some(text) => text.parse::<Timestamp>().map_err(|e| {
+            let detail = format!("`{text}` is no RFC 3339 time such as 2013-01-15T12:00:00Z: {e}");
+            Problem::bad_parameter(parameter, detail)
+        }),
+    };
+    let end = Timestamp::from_millis(standing.next.saturating_mul(MINUTE_MS));
+    let to = match moment("to", period.to, end) {
+        Ok(to) => to,
+        Err(p) => return problem(&p),
+    };
+    let from = match moment("from", period.from, to.plus_millis(-1440 * MINUTE_MS)) {
+        Ok(from) => from,
+        Err(p) => return problem(&p),
+    };
+    let found = tokio::task::spawn_blocking(move || handle.slices(&slo, from, to)).await;
+    match found {
+        Ok(Ok(found)) => {
+            let runs = found.unwrap_or_default().into_iter().map(|s| SliceView {
+                from: s.from,
+                until: s.from.plus_millis(i64::from(s.minutes).saturating_mul(MINUTE_MS)),
+                minutes: s.minutes,
+                state: s.state,
+            });
+            Json(runs.collect::<Vec<_>>()).into_response()
+        }
+        Ok(Err(e)) => problem(&store_failed(&e.to_string())),
+        Err(e) => problem(&store_failed(&e.to_string())),
+    }
+}
+
+fn unknown(urn: &str, id: &str) -> Problem {
+    Problem::new(
+        404,
+        "unknown-slo",
+        "There is no such SLO",
+        format!("no minute of {urn}#{id} has closed here; `/v1/slos` lists those that are judged"),
+    )
+}
+
+fn store_failed(said: &str) -> Problem {
+    Problem::new(
+        503,
+        "store-failed",
+        "The freshness role's store can't be read",
+        said,
+    )
+}
+
+fn problem(p: &Problem) -> Response {
+    let status = StatusCode::from_u16(p.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let kind = [(header::CONTENT_TYPE, PROBLEM_JSON)];
+    (status, kind, Json(p)).into_response()
+}

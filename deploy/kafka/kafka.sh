@@ -247,6 +247,8 @@ serving() { grep -q 'Kafka Server started' "$log"; }
 # --- run: tied to standard input -----------------------------------------------------------------
 
 run() {
+    # Whoever reads what we say may be gone when there is still something to tidy up.
+    trap '' PIPE
     prepare
     libs=${KAFKA_LIBS:-$(fetch)}
     ready_node "${KAFKA_NODE:-1}"

@@ -5,7 +5,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,8 @@ use meshwork_dev_kafka::{DevKafka, DevKafkaError, DevKafkaOptions, Nodes};
 const DEADLINE: Duration = Duration::from_secs(60);
 /// Set for the process that is to be killed.
 const VICTIM: &str = "MESHWORK_TEST_VICTIM_DIR";
+/// Set where its data is to go with it.
+const DISCARD: &str = "MESHWORK_TEST_VICTIM_DISCARD";
 
 fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + DEADLINE;
@@ -110,26 +112,37 @@ fn victim() {
     let Some(dir) = std::env::var_os(VICTIM) else {
         return;
     };
-    let kafka = DevKafka::start(DevKafkaOptions::new(Path::new(&dir))).unwrap();
+    let mut options = DevKafkaOptions::new(Path::new(&dir));
+    options.discard = std::env::var_os(DISCARD).is_some();
+    let kafka = DevKafka::start(options).unwrap();
     println!("\nbroker {}", kafka.pid(1).unwrap());
     sleep(DEADLINE);
 }
 
-#[test]
-fn a_killed_parent_leaves_no_broker_and_the_next_start_waits_for_its_lock() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut parent = Command::new(std::env::current_exe().unwrap())
+/// Starts a process that starts a broker; gives both.
+fn start_victim(dir: &Path, discard: bool) -> (Child, u32) {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
         .args(["--exact", "victim", "--nocapture"])
-        .env(VICTIM, dir.path())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let pid: u32 = BufReader::new(parent.stdout.take().unwrap())
+        .env(VICTIM, dir)
+        .stdout(Stdio::piped());
+    if discard {
+        command.env(DISCARD, "1");
+    }
+    let mut parent = command.spawn().unwrap();
+    let pid = BufReader::new(parent.stdout.take().unwrap())
         .lines()
         .map_while(Result::ok)
         .find_map(|line| line.strip_prefix("broker ")?.parse().ok())
         .unwrap();
     assert!(state(pid).is_some());
+    (parent, pid)
+}
+
+#[test]
+fn a_killed_parent_leaves_no_broker_and_the_next_start_waits_for_its_lock() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut parent, pid) = start_victim(dir.path(), false);
     // `Child::kill` is SIGKILL: nothing of the parent runs after it.
     parent.kill().unwrap();
     parent.wait().unwrap();
@@ -137,6 +150,29 @@ fn a_killed_parent_leaves_no_broker_and_the_next_start_waits_for_its_lock() {
     let kafka = DevKafka::start(DevKafkaOptions::new(dir.path())).unwrap();
     assert_eq!(state(pid), None, "the killed parent's broker still runs");
     assert!(serves(kafka.port(1).unwrap()));
+}
+
+#[test]
+fn what_is_to_be_discarded_goes_with_a_killed_parent_but_not_with_a_killed_broker() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let (mut parent, pid) = start_victim(&data, true);
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    wait_until("broker and data to be gone", || {
+        state(pid).is_none() && !data.exists()
+    });
+
+    let mut options = DevKafkaOptions::new(&data);
+    options.discard = true;
+    let kafka = DevKafka::start(options).unwrap();
+    kafka.kill(1).unwrap();
+    assert!(data.exists());
+    kafka.start_node(1).unwrap();
+    kafka.stop();
+    assert!(data.exists());
+    drop(kafka);
+    assert!(!data.exists());
 }
 
 #[test]

@@ -160,7 +160,7 @@ impl Admin {
         if let Some(mut queue) = Queue::main(self.inner.client.inner()) {
             queue.drain();
         }
-        done.map_err(|e| self.error(what, started, rd(e)))
+        done.map_err(|e| self.error(what, started, rd(&e)))
     }
 
     fn options(&self) -> AdminOptions {
@@ -188,10 +188,10 @@ impl Admin {
 }
 
 /// rdkafka's error as a failure of a request.
-fn rd(error: rdkafka::error::KafkaError) -> Failure {
+fn rd(error: &rdkafka::error::KafkaError) -> Failure {
     use rdkafka::error::KafkaError as E;
     let said = error.to_string();
-    let code = match &error {
+    let code = match error {
         // `rdkafka_error_code` leaves this one out.
         E::AdminOp(code) => *code,
         E::Canceled => RDKafkaErrorCode::OperationTimedOut,

@@ -91,8 +91,12 @@ impl Admin {
     /// See [`KafkaError`].
     pub async fn topics(&self) -> Result<Vec<TopicInfo>, KafkaError> {
         self.blocking("list topics", |client, timeout| {
-            let metadata = client.fetch_metadata(None, timeout).map_err(rd)?;
-            let names: Vec<&str> = metadata.topics().iter().map(|t| t.name()).collect();
+            let metadata = client.fetch_metadata(None, timeout).map_err(|e| rd(&e))?;
+            let names: Vec<&str> = metadata
+                .topics()
+                .iter()
+                .map(rdkafka::metadata::MetadataTopic::name)
+                .collect();
             let mut topics = Vec::with_capacity(names.len());
             for names in names.chunks(TOPICS_PER_REQUEST) {
                 topics.extend(raw::describe_topics(client, names, timeout)?);

@@ -567,11 +567,14 @@ pub(crate) fn describe_topics(
     )
 }
 
-/// The cluster's id, and its brokers: id, host, port.
+/// A broker: id, host, port.
+type Node = (i32, String, u16);
+
+/// The cluster's id, and its brokers.
 pub(crate) fn describe_cluster(
     client: &Client<Context>,
     timeout: Duration,
-) -> Result<(Option<String>, Vec<(i32, String, u16)>), Failure> {
+) -> Result<(Option<String>, Vec<Node>), Failure> {
     request(
         client,
         Op::RD_KAFKA_ADMIN_OP_DESCRIBECLUSTER,

@@ -21,12 +21,13 @@ mod saved;
 mod sources;
 mod track;
 
-pub use alert::AlertChange;
+pub use alert::{AlertChange, Firing};
 pub use coverage::{Added, Coverage};
 pub use fold::{Fold, FoldError, Observed, Outputs, Settings, Tally};
 pub use hours::{Hours, ZoneError};
+pub use judge::Judged;
 pub use page::{Counts, DAY_MINUTES, Page};
-pub use partition::Partition;
+pub use partition::{Applied, Partition, Poll};
 pub use product::Product;
 pub use record::{FactView, ObservationView, PartitionView, SourceView, Through};
 pub use rules::{RULES, Rule, Truth};

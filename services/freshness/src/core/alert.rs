@@ -7,7 +7,7 @@ use super::rules::Truth;
 
 /// An alert of one SLO and severity.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Alert {
+pub(super) struct Alert {
     /// How loud.
     pub severity: Severity,
     /// Since when, while it is one.
@@ -44,9 +44,9 @@ pub enum AlertChange {
 }
 
 /// Data came in time again.
-pub const RECOVERED: &str = "recovered";
+pub(super) const RECOVERED: &str = "recovered";
 /// Nothing was due any more.
-pub const NOT_DUE: &str = "not due";
+pub(super) const NOT_DUE: &str = "not due";
 
 impl Alert {
     pub(super) fn new(severity: Severity) -> Self {

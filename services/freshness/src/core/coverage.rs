@@ -4,7 +4,7 @@ use meshwork_model::mesh::observation::OffsetRange;
 
 /// Most ranges kept. Beyond, the highest one is forgotten: its offsets show as a gap and are read
 /// back.
-pub const RANGES_MAX: usize = 65;
+pub(super) const RANGES_MAX: usize = 65;
 
 /// What adding a range told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

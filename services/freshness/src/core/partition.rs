@@ -12,13 +12,13 @@ use super::{Minute, minute_of};
 
 /// Most polls kept whose end is not covered yet. Beyond, one in the middle is dropped, which only
 /// makes what it would have settled wait for the next.
-pub const POLLS_MAX: usize = 32;
+pub(super) const POLLS_MAX: usize = 32;
 /// Most open minutes with observations. Beyond, the latest takes in the rest.
-pub const OPEN_MINUTES_MAX: usize = 4096;
+pub(super) const OPEN_MINUTES_MAX: usize = 4096;
 
 /// What was seen in one minute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
+pub(super) struct Seen {
     /// Greatest event time observed.
     pub greatest: Option<i64>,
     /// Greatest event time that may have been there from this minute on.

@@ -9,7 +9,7 @@ use super::track::Track;
 use super::{Minute, end_of};
 
 /// Most partitions of a topic that are followed; what is reported of higher ones is counted and left.
-pub const PARTITIONS_MAX: i32 = 100_000;
+pub(super) const PARTITIONS_MAX: i32 = 100_000;
 
 /// See the module.
 #[derive(Clone, Debug)]

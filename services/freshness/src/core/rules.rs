@@ -35,7 +35,7 @@ pub const RULES: &[Rule] = &[
 
 /// Fewest bad minutes in the long window that an alert may rest on: one bad minute wakes nobody.
 #[must_use]
-pub const fn least(severity: Severity) -> i64 {
+pub(super) const fn least(severity: Severity) -> i64 {
     match severity {
         Severity::Page => 3,
         Severity::Ticket => 1,

@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, HashMap};
 use super::record::SourceView;
 
 /// Most sources remembered; the one heard of longest ago is forgotten beyond.
-pub const SOURCES_MAX: usize = 4096;
+pub(super) const SOURCES_MAX: usize = 4096;
 const WORDS: usize = 8;
 /// Sequence numbers below the greatest that are remembered one by one. Older ones are taken as new:
 /// their offsets tell whether they are counted.
-pub const BACK: i64 = 64 * 8;
+pub(super) const BACK: i64 = 64 * 8;
 
 /// Sequence numbers of one source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Heard {
+pub(super) struct Heard {
     pub(super) greatest: i64,
     pub(super) bits: [u64; WORDS],
     pub(super) order: u64,
@@ -22,7 +22,7 @@ pub struct Heard {
 
 /// All sources.
 #[derive(Clone, Debug, Default)]
-pub struct Sources {
+pub(super) struct Sources {
     pub(super) by_instance: HashMap<String, BTreeMap<i64, Heard>>,
     pub(super) count: usize,
     pub(super) order: u64,

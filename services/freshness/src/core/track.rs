@@ -14,7 +14,7 @@ use super::rules::{RULES, Truth};
 use super::{Minute, end_of};
 
 /// D of an SLO without a schedule is at least this.
-pub const LEAST_DUE: i64 = 1_000;
+pub(super) const LEAST_DUE: i64 = 1_000;
 
 /// Where pages are that are no longer in memory.
 pub trait PageSource {
@@ -84,7 +84,7 @@ pub(super) struct Recent {
 
 /// An alert that changed in a closed minute.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Changed {
+pub(super) struct Changed {
     /// How loud.
     pub severity: Severity,
     /// What happened.

@@ -95,9 +95,8 @@ impl<K: Clone + Eq + Hash, V: Clone> Shared<K, V> {
             Err(_) => Some(self.beliefs.missing),
         };
         // Spread by ± half, so that what was learnt together does not expire together.
-        let until = belief.and_then(|belief| {
-            Instant::now().checked_add(belief.mul_f64(0.5 + fastrand::f64()))
-        });
+        let until = belief
+            .and_then(|belief| Instant::now().checked_add(belief.mul_f64(0.5 + fastrand::f64())));
         Kept { value, until }
     }
 }
@@ -149,7 +148,10 @@ mod tests {
     #[tokio::test]
     async fn a_failure_expires_and_a_good_answer_stays() {
         let cache = cache(Duration::ZERO);
-        assert_eq!(cache.get(&1, async { Err(missing()) }).await, Err(missing()));
+        assert_eq!(
+            cache.get(&1, async { Err(missing()) }).await,
+            Err(missing())
+        );
         assert_eq!(cache.get(&1, async { Ok(7) }).await, Ok(7));
         assert_eq!(cache.get(&1, async { Err(missing()) }).await, Ok(7));
         assert_eq!(cache.peek(&1), Some(7));

@@ -121,7 +121,11 @@ impl RegistryClient {
     /// The registry can't be asked. An unknown id is `false`.
     pub async fn belongs(&self, subject: &str, id: SchemaId) -> Answer<bool> {
         let key = (subject.to_owned(), id);
-        let answer = self.inner.members.get(&key, self.fetch_member(subject, id)).await;
+        let answer = self
+            .inner
+            .members
+            .get(&key, self.fetch_member(subject, id))
+            .await;
         match answer {
             Err(error) if error.is_not_found() => Ok(false),
             answer => answer,
@@ -138,7 +142,11 @@ impl RegistryClient {
         let id_text = id.to_string();
         let what = format!("schema {id} in subject `{subject}`");
         let holders: Vec<SubjectVersion> = self
-            .get(what.clone(), vec!["schemas", "ids", &id_text, "versions"], &[])
+            .get(
+                what.clone(),
+                vec!["schemas", "ids", &id_text, "versions"],
+                &[],
+            )
             .await?;
         if holders.iter().any(|holder| holder.subject == subject) {
             return Ok(true);
@@ -164,7 +172,11 @@ impl RegistryClient {
         normalize: bool,
     ) -> Answer<Registered> {
         let what = format!("registration under subject `{subject}`");
-        let query: &[(&str, &str)] = if normalize { &[("normalize", "true")] } else { &[] };
+        let query: &[(&str, &str)] = if normalize {
+            &[("normalize", "true")]
+        } else {
+            &[]
+        };
         let answer: SchemaAnswer = self
             .send(Request {
                 what: what.clone(),
@@ -213,7 +225,11 @@ impl RegistryClient {
         normalize: bool,
     ) -> Answer<Option<Registered>> {
         let what = format!("look-up under subject `{subject}`");
-        let query: &[(&str, &str)] = if normalize { &[("normalize", "true")] } else { &[] };
+        let query: &[(&str, &str)] = if normalize {
+            &[("normalize", "true")]
+        } else {
+            &[]
+        };
         let answer = self
             .send(Request {
                 what: what.clone(),
@@ -262,7 +278,9 @@ impl RegistryClient {
     /// The registry can't be asked.
     pub async fn versions(&self, subject: &str) -> Answer<Vec<i32>> {
         let what = format!("versions of subject `{subject}`");
-        let answer = self.get(what, vec!["subjects", subject, "versions"], &[]).await;
+        let answer = self
+            .get(what, vec!["subjects", subject, "versions"], &[])
+            .await;
         Ok(optional(answer)?.unwrap_or_default())
     }
 
@@ -318,7 +336,9 @@ impl RegistryClient {
     /// The registry can't be asked.
     pub async fn level(&self, subject: &str) -> Answer<Option<String>> {
         let what = format!("compatibility level of subject `{subject}`");
-        let answer = self.get::<ConfigAnswer>(what, vec!["config", subject], &[]).await;
+        let answer = self
+            .get::<ConfigAnswer>(what, vec!["config", subject], &[])
+            .await;
         Ok(optional(answer)?.and_then(|config| config.level))
     }
 

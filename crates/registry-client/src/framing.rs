@@ -10,7 +10,9 @@ pub const FRAME_BYTES: usize = 5;
 #[non_exhaustive]
 pub enum FramingError {
     /// Fewer than five bytes.
-    #[error("{0} bytes are too few for a framed datum, which starts with a zero byte and a schema id")]
+    #[error(
+        "{0} bytes are too few for a framed datum, which starts with a zero byte and a schema id"
+    )]
     TooShort(usize),
     /// The first byte is not zero.
     #[error("first byte is {0:#04x}, not the zero byte of Confluent's framing")]

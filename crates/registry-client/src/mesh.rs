@@ -74,10 +74,12 @@ fn record<T>() -> &'static str {
 }
 
 fn compile<T>(text: &str) -> Result<Schema, MeshError> {
-    text.parse().map_err(|error: serde_avro_fast::schema::SchemaError| MeshError::Schema {
-        record: record::<T>(),
-        detail: error.to_string(),
-    })
+    text.parse().map_err(
+        |error: serde_avro_fast::schema::SchemaError| MeshError::Schema {
+            record: record::<T>(),
+            detail: error.to_string(),
+        },
+    )
 }
 
 /// Encodes records of one type. Clones share the schema.

@@ -256,9 +256,12 @@ impl Transport {
         let code = error.error_code.unwrap_or(u32::from(status.as_u16()));
         let message = error.message.unwrap_or_else(|| {
             let text = String::from_utf8_lossy(&body);
-            format!("HTTP {status} {}", text.chars().take(200).collect::<String>())
-                .trim_end()
-                .to_owned()
+            format!(
+                "HTTP {status} {}",
+                text.chars().take(200).collect::<String>()
+            )
+            .trim_end()
+            .to_owned()
         });
         Err(match status {
             StatusCode::NOT_FOUND => Attempt::Done(RegistryClientError::NotFound {
@@ -270,14 +273,12 @@ impl Transport {
             | StatusCode::BAD_GATEWAY
             | StatusCode::SERVICE_UNAVAILABLE
             | StatusCode::GATEWAY_TIMEOUT => again(format!("{message} (error code {code})")),
-            status if status.is_server_error() => {
-                Attempt::Done(RegistryClientError::Unavailable {
-                    what: request.what.clone(),
-                    urls: base(),
-                    attempts: 1,
-                    detail: format!("{message} (error code {code})"),
-                })
-            }
+            status if status.is_server_error() => Attempt::Done(RegistryClientError::Unavailable {
+                what: request.what.clone(),
+                urls: base(),
+                attempts: 1,
+                detail: format!("{message} (error code {code})"),
+            }),
             _ => Attempt::Done(RegistryClientError::Refused {
                 url: base(),
                 what: request.what.clone(),
@@ -316,7 +317,11 @@ mod tests {
 
     #[test]
     fn a_bad_url_is_named_without_its_password() {
-        for url in ["ftp://me:secret@host", "me:secret@host", "://me:secret@host"] {
+        for url in [
+            "ftp://me:secret@host",
+            "me:secret@host",
+            "://me:secret@host",
+        ] {
             let error = endpoint(url, None).err().unwrap().to_string();
             assert!(!error.contains("secret"), "{error}");
         }

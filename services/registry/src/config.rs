@@ -1,0 +1,47 @@
+//! What the registry is told.
+
+use meshwork_model::units::{ByteSize, HumanDuration};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The registry's limits. Where it listens and which Kafka it stands on are the process's matter.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Largest request body. Default `4MiB`: a schema must fit one Kafka record, and its
+    /// JSON escapes at most double it. More is answered 413.
+    pub max_body_bytes: ByteSize,
+    /// Largest record written to `_schemas`, key and value, in bytes. Default 990,000, a little
+    /// below what a producer and a broker take (`max.message.bytes`). More is answered 422 with 42209.
+    pub max_record_bytes: usize,
+    /// Limit for answering one request, from its headers on. Default `30s`.
+    pub request_timeout: HumanDuration,
+    /// Limit for a client to send a request's headers. Default `10s`; the connection is closed.
+    pub header_timeout: HumanDuration,
+    /// Connections served at once; more wait in the listener's backlog. Default 4,096.
+    pub max_connections: usize,
+    /// Changes waiting for the writer; more are answered 503. Default 1,024.
+    pub max_waiting_writes: usize,
+    /// Limit for one write to Kafka and for reading it back. Default `20s`, below the request's.
+    pub write_timeout: HumanDuration,
+    /// How long the start waits for Kafka before it gives up. Default `60s`.
+    pub startup_timeout: HumanDuration,
+    /// `error_code` of "incompatible": 40901 as Confluent from 8.0.4 on, or 409 as before.
+    pub incompatible_error_code: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            max_body_bytes: ByteSize::from_mib(4),
+            max_record_bytes: 990_000,
+            request_timeout: HumanDuration::from_secs(30),
+            header_timeout: HumanDuration::from_secs(10),
+            max_connections: 4_096,
+            max_waiting_writes: 1_024,
+            write_timeout: HumanDuration::from_secs(20),
+            startup_timeout: HumanDuration::from_secs(60),
+            incompatible_error_code: 40_901,
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The REST API of the Confluent Schema Registry. Routes find, [`crate::decide`] decides, the
+//! writer writes; here is only what HTTP adds.
+
+mod answer;
+mod body;
+mod compatibility;
+mod parameters;
+mod routes;
+mod schemas;
+mod server;
+mod settings;
+mod subjects;
+
+pub(crate) use routes::{Api, router};
+pub(crate) use server::serve;

@@ -1,0 +1,274 @@
+//! `/subjects…`: versions of subjects.
+
+use std::collections::BTreeSet;
+
+use axum::body::Body;
+use axum::extract::{Path, State as Held};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse as _, Response};
+
+use super::answer::{Json, refuse};
+use super::body::read;
+use super::parameters::Parameters;
+use super::routes::Api;
+use crate::answers::SchemaAnswer;
+use crate::decide::{self, Draft, Normal, Terms, VersionId};
+use crate::refusal::{Code, Refusal};
+use crate::state::{State, SubjectState};
+use crate::subject::Subject;
+
+type Answer = Result<Json, Refusal>;
+
+/// Most subjects or versions of one answer.
+const MOST: usize = 1_000_000;
+
+/// Whether a subject is listed under a prefix: `:*:` is all contexts, a plain prefix is within the
+/// default one.
+pub(super) fn has_prefix(subject: &Subject, prefix: &str) -> bool {
+    if let Some(plain) = prefix.strip_prefix(":*:") {
+        return subject.plain().starts_with(plain);
+    }
+    let prefix = Subject::new(prefix);
+    subject.context() == prefix.context() && subject.plain().starts_with(prefix.plain())
+}
+
+/// Whether something is listed: live, or soft-deleted as asked for.
+fn listed(deleted: bool, parameters: &Parameters) -> bool {
+    if parameters.flag("deletedOnly") {
+        deleted
+    } else {
+        !deleted || parameters.flag("deleted")
+    }
+}
+
+pub(super) async fn list(Held(api): Held<Api>, parameters: Parameters) -> Json {
+    let state = api.shared.state.read();
+    let prefix = parameters.text("subjectPrefix").unwrap_or(":*:");
+    let names = state
+        .subjects()
+        .filter(|(subject, _)| has_prefix(subject, prefix))
+        .filter(|(_, versions)| listed(versions.latest().is_none(), &parameters))
+        .map(|(subject, _)| subject.as_str());
+    Json::of(&parameters.page(names, MOST))
+}
+
+pub(super) fn normal(parameters: &Parameters) -> Normal {
+    if parameters.flag("normalize") {
+        Normal::Normalized
+    } else {
+        Normal::AsWritten
+    }
+}
+
+pub(super) async fn register(
+    Held(api): Held<Api>,
+    Path(subject): Path<String>,
+    parameters: Parameters,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refusal> {
+    let config = &api.shared.config;
+    let draft: Draft = read(&headers, body, config.max_body_bytes.as_usize()).await?;
+    let terms = Terms {
+        normal: normal(&parameters),
+        force: parameters.flag("force"),
+        ids_taken: 0,
+        max_record_bytes: config.max_record_bytes,
+    };
+    let registration = api
+        .writer
+        .submit(move |state, texts, taken| {
+            let subject = state.resolve(&subject);
+            let terms = Terms {
+                ids_taken: taken.of(subject.context()),
+                ..terms
+            };
+            decide::register(state, texts, &subject, &draft, &terms)
+        })
+        .await;
+    Ok(match registration {
+        Ok(registration) => {
+            Json(SchemaAnswer::of_registration(&registration).to_bytes()).into_response()
+        }
+        Err(refusal) if refusal.code == Code::Incompatible => {
+            refuse(config.incompatible_error_code, &refusal)
+        }
+        Err(refusal) => refusal.into_response(),
+    })
+}
+
+pub(super) async fn look_up(
+    Held(api): Held<Api>,
+    Path(subject): Path<String>,
+    parameters: Parameters,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let draft: Draft = read(&headers, body, api.shared.config.max_body_bytes.as_usize()).await?;
+    let state = api.shared.state.read();
+    let (name, number, version) = decide::look_up(
+        &state,
+        &api.shared.texts,
+        &state.resolve(&subject),
+        &draft,
+        normal(&parameters),
+        parameters.flag("deleted"),
+    )?;
+    Ok(Json(
+        SchemaAnswer::of_version(&name, number, version).to_bytes(),
+    ))
+}
+
+pub(super) async fn delete(
+    Held(api): Held<Api>,
+    Path(subject): Path<String>,
+    parameters: Parameters,
+) -> Answer {
+    let permanent = parameters.flag("permanent");
+    let versions = api
+        .writer
+        .submit(move |state, _, _| {
+            decide::delete_subject(state, &state.resolve(&subject), permanent)
+        })
+        .await?;
+    Ok(Json::of(&versions))
+}
+
+fn known<'a>(
+    state: &'a State,
+    subject: &Subject,
+    parameters: &Parameters,
+) -> Result<&'a SubjectState, Refusal> {
+    state
+        .subject(subject)
+        .filter(|versions| {
+            versions.latest().is_some()
+                || parameters.flag("deleted")
+                || parameters.flag("deletedOnly")
+                || parameters.flag("deletedAsNegative")
+        })
+        .ok_or_else(|| Refusal::subject_not_found(subject))
+}
+
+pub(super) async fn versions(
+    Held(api): Held<Api>,
+    Path(subject): Path<String>,
+    parameters: Parameters,
+) -> Answer {
+    let state = api.shared.state.read();
+    let subject = state.resolve(&subject);
+    let negative = parameters.flag("deletedAsNegative");
+    let numbers = known(&state, &subject, &parameters)?
+        .all()
+        .filter(|(_, version)| negative || listed(version.deleted, &parameters))
+        .map(|(number, version)| {
+            if negative && version.deleted {
+                -number
+            } else {
+                number
+            }
+        });
+    Ok(Json::of(&parameters.page(numbers, MOST)))
+}
+
+pub(super) async fn version(
+    Held(api): Held<Api>,
+    Path((subject, version)): Path<(String, String)>,
+    parameters: Parameters,
+) -> Answer {
+    let wanted: VersionId = version.parse()?;
+    let state = api.shared.state.read();
+    let subject = state.resolve(&subject);
+    let (name, number, version) =
+        decide::find_version(&state, &subject, wanted, parameters.flag("deleted"))?;
+    let mut answer = SchemaAnswer::of_version(&name, number, version);
+    let resolved = if parameters.text("format") == Some("resolved") {
+        let texts = &api.shared.texts;
+        Some(
+            texts
+                .stored(&state, &name, version.id, &version.content)?
+                .resolved_text(),
+        )
+    } else {
+        None
+    };
+    if let Some(text) = &resolved {
+        answer.schema = Some(text);
+    }
+    Ok(Json(answer.to_bytes()))
+}
+
+pub(super) async fn version_text(
+    Held(api): Held<Api>,
+    Path((subject, version)): Path<(String, String)>,
+    parameters: Parameters,
+) -> Answer {
+    let wanted: VersionId = version.parse()?;
+    let state = api.shared.state.read();
+    let subject = state.resolve(&subject);
+    let (_, _, version) =
+        decide::find_version(&state, &subject, wanted, parameters.flag("deleted"))?;
+    Ok(Json(version.content.text.to_string().into()))
+}
+
+pub(super) async fn delete_version(
+    Held(api): Held<Api>,
+    Path((subject, version)): Path<(String, String)>,
+    parameters: Parameters,
+) -> Answer {
+    let wanted: VersionId = version.parse()?;
+    let permanent = parameters.flag("permanent");
+    let number = api
+        .writer
+        .submit(move |state, _, _| {
+            decide::delete_version(state, &state.resolve(&subject), wanted, permanent)
+        })
+        .await?;
+    Ok(Json::of(&number))
+}
+
+pub(super) async fn referenced_by(
+    Held(api): Held<Api>,
+    Path((subject, version)): Path<(String, String)>,
+    parameters: Parameters,
+) -> Answer {
+    let wanted: VersionId = version.parse()?;
+    let state = api.shared.state.read();
+    let subject = state.resolve(&subject);
+    let deleted = parameters.flag("deleted");
+    let (name, number, _) = decide::find_version(&state, &subject, wanted, deleted)?;
+    let ids: BTreeSet<i32> = state
+        .referrers(&(name, number))
+        .filter_map(|(subject, number)| state.version(subject, *number))
+        .filter(|referrer| deleted || !referrer.deleted)
+        .map(|referrer| referrer.id)
+        .collect();
+    Ok(Json::of(&parameters.page(ids.into_iter(), MOST)))
+}
+
+/// The newest live version whose metadata has the asked-for properties, given as `key=…&value=…`.
+pub(super) async fn by_metadata(
+    Held(api): Held<Api>,
+    Path(subject): Path<String>,
+    parameters: Parameters,
+) -> Answer {
+    let state = api.shared.state.read();
+    let subject = state.resolve(&subject);
+    let wanted = parameters.pairs("key", "value");
+    let deleted = parameters.flag("deleted");
+    let versions = known(&state, &subject, &parameters)?;
+    let (number, version) = versions
+        .all()
+        .rev()
+        .filter(|(_, version)| deleted || !version.deleted)
+        .find(|(_, version)| {
+            let metadata = version.content.metadata.as_ref();
+            wanted.iter().all(|(key, value)| {
+                metadata.is_some_and(|m| m.properties.get(*key).is_some_and(|v| v == value))
+            })
+        })
+        .ok_or_else(Refusal::no_such_schema)?;
+    Ok(Json(
+        SchemaAnswer::of_version(&subject, number, version).to_bytes(),
+    ))
+}

@@ -1,0 +1,80 @@
+//! What operators see of the registry.
+
+use meshwork_telemetry::Metrics;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+
+use crate::record::Oddity;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OddityLabels {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WriteLabels {
+    outcome: &'static str,
+}
+
+/// How a change ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WriteOutcome {
+    Written,
+    Refused,
+    Unchanged,
+    Failed,
+}
+
+/// The registry's metrics.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RegistryMetrics {
+    records: Counter,
+    oddities: Family<OddityLabels, Counter>,
+    writes: Family<WriteLabels, Counter>,
+}
+
+impl RegistryMetrics {
+    pub(crate) fn register(metrics: &Metrics) -> Self {
+        let ours = Self::default();
+        metrics.register(|registry| {
+            registry.register(
+                "registry_records_applied",
+                "Records of _schemas that had an effect",
+                ours.records.clone(),
+            );
+            registry.register(
+                "registry_records_skipped",
+                "Records of _schemas without effect, by reason",
+                ours.oddities.clone(),
+            );
+            registry.register(
+                "registry_changes",
+                "Changes asked for, by outcome",
+                ours.writes.clone(),
+            );
+        });
+        ours
+    }
+
+    pub(crate) fn applied(&self) {
+        self.records.inc();
+    }
+
+    /// A record without effect: counted, and logged with its place.
+    pub(crate) fn skipped(&self, offset: i64, oddity: Oddity) {
+        let reason = oddity.code();
+        tracing::warn!(offset, reason, "skipped a record of _schemas");
+        self.oddities.get_or_create(&OddityLabels { reason }).inc();
+    }
+
+    pub(crate) fn write(&self, outcome: WriteOutcome) {
+        let outcome = match outcome {
+            WriteOutcome::Written => "written",
+            WriteOutcome::Refused => "refused",
+            WriteOutcome::Unchanged => "unchanged",
+            WriteOutcome::Failed => "failed",
+        };
+        self.writes.get_or_create(&WriteLabels { outcome }).inc();
+    }
+}

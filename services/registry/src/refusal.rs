@@ -1,0 +1,158 @@
+//! Refusals as clients see them: Confluent's error codes and messages, one enum for all.
+
+use std::fmt;
+
+/// An error code. The first three digits are the HTTP status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the names say what Confluent's codes mean")]
+pub enum Code {
+    BadRequest,
+    NotFound,
+    NotAcceptable,
+    RequestTimeout,
+    Conflict,
+    TooLarge,
+    UnsupportedMediaType,
+    Unprocessable,
+    SubjectNotFound,
+    VersionNotFound,
+    SchemaNotFound,
+    SubjectSoftDeleted,
+    SubjectNotSoftDeleted,
+    VersionSoftDeleted,
+    VersionNotSoftDeleted,
+    NoSubjectLevel,
+    NoSubjectMode,
+    Incompatible,
+    InvalidSchema,
+    InvalidVersion,
+    InvalidLevel,
+    NotPermitted,
+    Referenced,
+    InvalidSubject,
+    SchemaTooLarge,
+    StoreFailed,
+    StoreTimedOut,
+    NoWriter,
+}
+
+impl Code {
+    /// Confluent's number.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        match self {
+            Self::BadRequest => 400,
+            Self::NotFound => 404,
+            Self::NotAcceptable => 406,
+            Self::RequestTimeout => 408,
+            Self::Conflict => 409,
+            Self::TooLarge => 413,
+            Self::UnsupportedMediaType => 415,
+            Self::Unprocessable => 422,
+            Self::SubjectNotFound => 40_401,
+            Self::VersionNotFound => 40_402,
+            Self::SchemaNotFound => 40_403,
+            Self::SubjectSoftDeleted => 40_404,
+            Self::SubjectNotSoftDeleted => 40_405,
+            Self::VersionSoftDeleted => 40_406,
+            Self::VersionNotSoftDeleted => 40_407,
+            Self::NoSubjectLevel => 40_408,
+            Self::NoSubjectMode => 40_409,
+            Self::Incompatible => 40_901,
+            Self::InvalidSchema => 42_201,
+            Self::InvalidVersion => 42_202,
+            Self::InvalidLevel => 42_203,
+            Self::NotPermitted => 42_205,
+            Self::Referenced => 42_206,
+            Self::InvalidSubject => 42_208,
+            Self::SchemaTooLarge => 42_209,
+            Self::StoreFailed => 50_001,
+            Self::StoreTimedOut => 50_002,
+            Self::NoWriter => 50_004,
+        }
+    }
+
+    /// HTTP status.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            // Some clients try again on 502 and 503 only.
+            Self::NoWriter => 503,
+            _ => {
+                let mut status = self.number();
+                while status >= 1000 {
+                    status /= 10;
+                }
+                #[expect(clippy::cast_possible_truncation, reason = "below 1000")]
+                {
+                    status as u16
+                }
+            }
+        }
+    }
+}
+
+/// A refused request.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// What kind.
+    pub code: Code,
+    /// In Confluent's words.
+    pub message: String,
+}
+
+impl Refusal {
+    /// With a message.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+
+    pub(crate) fn subject_not_found(subject: impl fmt::Display) -> Self {
+        let message = format!("Subject '{subject}' not found.");
+        Self::new(Code::SubjectNotFound, message)
+    }
+
+    pub(crate) fn version_not_found(version: impl fmt::Display) -> Self {
+        Self::new(
+            Code::VersionNotFound,
+            format!("Version {version} not found."),
+        )
+    }
+
+    pub(crate) fn schema_not_found(which: impl fmt::Display) -> Self {
+        Self::new(Code::SchemaNotFound, format!("Schema {which} not found"))
+    }
+
+    pub(crate) fn no_such_schema() -> Self {
+        Self::new(Code::SchemaNotFound, "Schema not found")
+    }
+
+    pub(crate) fn invalid_version(version: impl fmt::Display) -> Self {
+        Self::new(
+            Code::InvalidVersion,
+            format!(
+                "The specified version '{version}' is not a valid version id. Allowed values are between [1, 2^31-1] and the string \"latest\""
+            ),
+        )
+    }
+
+    pub(crate) fn invalid_schema(why: impl fmt::Display) -> Self {
+        Self::new(Code::InvalidSchema, format!("Invalid schema: {why}"))
+    }
+
+    pub(crate) fn invalid_subject(subject: impl fmt::Display) -> Self {
+        Self::new(
+            Code::InvalidSubject,
+            format!("The specified subject '{subject}' is not a valid."),
+        )
+    }
+
+    pub(crate) fn not_permitted(message: impl Into<String>) -> Self {
+        Self::new(Code::NotPermitted, message)
+    }
+}

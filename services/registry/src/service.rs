@@ -1,0 +1,184 @@
+//! The registry as a service of the process.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use meshwork_kafka::control::{self, ControlTopicError};
+use meshwork_kafka::{Admin, KafkaConfig, KafkaError};
+use meshwork_model::topic::ControlTopic;
+use meshwork_telemetry::{Latch, Metrics, Readiness};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::http;
+use crate::metrics::RegistryMetrics;
+use crate::shared::Shared;
+use crate::{reader, writer};
+
+/// How long one question to Kafka may take while the registry starts.
+const ASK: Duration = Duration::from_secs(10);
+
+/// Why the registry can't run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// `_schemas` can't be used as it is.
+    #[error("the registry can't start on its topic")]
+    Topic(#[source] ControlTopicError),
+    /// `_schemas` has more than one partition.
+    #[error(
+        "topic _schemas has {partitions} partitions and must have one: records in several have no order; copy it to a topic with one"
+    )]
+    Partitions {
+        /// As many as it has.
+        partitions: i32,
+    },
+    /// Kafka can't be used.
+    #[error("the registry can't go on")]
+    Kafka(#[from] KafkaError),
+}
+
+/// A registry that is about to run.
+pub struct Service {
+    kafka: KafkaConfig,
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    latch: Latch,
+}
+
+/// Asks a running registry. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    shared: Arc<Shared>,
+}
+
+impl Handle {
+    /// Whether `_schemas` has been read to what was its end at the start.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.shared.caught_up.load(Ordering::Acquire)
+    }
+
+    /// Live subjects.
+    #[must_use]
+    pub fn subjects(&self) -> usize {
+        let state = self.shared.state.read();
+        state
+            .subjects()
+            .filter(|(_, versions)| versions.latest().is_some())
+            .count()
+    }
+
+    /// Up to which offset `_schemas` has been applied.
+    #[must_use]
+    pub fn applied(&self) -> i64 {
+        *self.shared.applied.borrow()
+    }
+}
+
+impl Service {
+    /// A registry on `_schemas` of the cluster, which answers on a bound listener. Talks to nobody
+    /// yet.
+    #[must_use]
+    pub fn new(
+        config: Config,
+        kafka: KafkaConfig,
+        listener: TcpListener,
+        readiness: &Readiness,
+        metrics: &Metrics,
+    ) -> (Self, Handle) {
+        let latch = readiness.latch("registry: reading _schemas");
+        let shared = Arc::new(Shared::new(config, RegistryMetrics::register(metrics)));
+        let handle = Handle {
+            shared: Arc::clone(&shared),
+        };
+        let service = Self {
+            kafka,
+            listener,
+            shared,
+            latch,
+        };
+        (service, handle)
+    }
+
+    /// Runs until `shutdown`, then lets requests in flight finish.
+    ///
+    /// # Errors
+    /// Kafka can't be reached within the start's limit, or `_schemas` can't be used.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
+        let Self {
+            kafka,
+            listener,
+            shared,
+            latch,
+        } = self;
+        let (writer, worker) = writer::new(&kafka, &shared)?;
+        let api = http::Api {
+            shared: Arc::clone(&shared),
+            writer,
+        };
+        let stop = shutdown.child_token();
+        // Asked before it is ready, the registry says so: that is better than not answering.
+        let serving = http::serve(listener, http::router(api), &shared.config, stop.clone());
+        let follower = {
+            let shared = Arc::clone(&shared);
+            async move {
+                prepare(&kafka, &shared).await?;
+                let reader = reader::start(&kafka)?;
+                reader::follow(reader, shared, latch).await?;
+                Ok::<_, Error>(())
+            }
+        };
+        // The log is followed until the last request is answered: the writer waits for what is
+        // read.
+        let mut following = tokio::spawn(follower);
+        let working = tokio::spawn(worker.run());
+        tokio::pin!(serving);
+        let result = tokio::select! {
+            () = &mut serving => Ok(()),
+            followed = &mut following => {
+                stop.cancel();
+                serving.await;
+                match followed {
+                    Ok(result) => result,
+                    Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+                }
+            }
+        };
+        following.abort();
+        working.abort();
+        result
+    }
+}
+
+/// Makes sure of the topic, and waits for Kafka as long as a start may.
+async fn prepare(kafka: &KafkaConfig, shared: &Shared) -> Result<(), Error> {
+    let admin = Admin::new(kafka)?.with_timeout(ASK);
+    let started = Instant::now();
+    let limit = shared.config.startup_timeout.get();
+    let partitions = loop {
+        match control::ensure(&admin, ControlTopic::Schemas).await {
+            Ok(partitions) => break partitions,
+            Err(ControlTopicError::Kafka(error))
+                if error.is_unreachable() && started.elapsed() < limit =>
+            {
+                tracing::warn!(%error, "registry waits for Kafka");
+            }
+            Err(ControlTopicError::Kafka(error)) => return Err(Error::Kafka(error)),
+            Err(error) => return Err(Error::Topic(error)),
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    };
+    if partitions != 1 {
+        return Err(Error::Partitions { partitions });
+    }
+    // Only shown to clients that ask for it: the registry runs without.
+    if let Ok(cluster) = admin.cluster().await {
+        let _ = shared
+            .cluster_id
+            .set(cluster.cluster_id.unwrap_or_default());
+    }
+    Ok(())
+}

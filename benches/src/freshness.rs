@@ -33,6 +33,8 @@ const SECONDS: i64 = 330;
 const START_MS: i64 = 1_700_000_040_000;
 /// Bytes of a DDSketch as producers send it.
 const SKETCH_BYTES: usize = 64;
+/// Time between two commits, as in the service while it has more to read.
+const COMMIT_EVERY: Duration = Duration::from_millis(200);
 
 /// Measures all three.
 ///
@@ -100,13 +102,17 @@ fn fill(dir: &Path, decoder: &Decoder, reporter: &mut Reporter) -> Result<(u64, 
     }
     shard.commit(&shared)?;
     let mut took = Duration::ZERO;
+    let mut committed = Duration::ZERO;
     let mut count = 0_u64;
     for second in 0..SECONDS {
         let records = reporter.second(second)?;
         count += u64::try_from(records.len())?;
         let began = Instant::now();
         let progress = shard.apply(&records, 0)?;
-        shard.commit(&shared)?;
+        if second + 1 == SECONDS || took + began.elapsed() >= committed + COMMIT_EVERY {
+            shard.commit(&shared)?;
+            committed = took + began.elapsed();
+        }
         took += began.elapsed();
         ensure!(progress == Progress::Done, "{progress:?}");
     }

@@ -143,7 +143,11 @@ impl Follower {
     }
 
     /// Decodes, waiting for the registry where it can't be reached. None: not an announcement.
-    async fn decode(&self, value: &[u8], shutdown: &CancellationToken) -> Option<ProductAnnouncement> {
+    async fn decode(
+        &self,
+        value: &[u8],
+        shutdown: &CancellationToken,
+    ) -> Option<ProductAnnouncement> {
         loop {
             match self.reader.decode(value).await {
                 Ok(announcement) => return Some(announcement),

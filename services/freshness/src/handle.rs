@@ -88,7 +88,9 @@ impl Handle {
             while minute < end {
                 // A day without a page has had no minute that was due.
                 let at = minute.rem_euclid(DAY_MINUTES);
-                let state = page.as_ref().map_or(SliceState::ExpectedQuiet, |p| p.get(at));
+                let state = page
+                    .as_ref()
+                    .map_or(SliceState::ExpectedQuiet, |p| p.get(at));
                 match slices.last_mut() {
                     Some(run) if run.state == state => run.minutes = run.minutes.saturating_add(1),
                     _ => slices.push(SloSlice {

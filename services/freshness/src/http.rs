@@ -164,7 +164,9 @@ async fn slices(
         Ok(Ok(found)) => {
             let runs = found.unwrap_or_default().into_iter().map(|s| SliceView {
                 from: s.from,
-                until: s.from.plus_millis(i64::from(s.minutes).saturating_mul(MINUTE_MS)),
+                until: s
+                    .from
+                    .plus_millis(i64::from(s.minutes).saturating_mul(MINUTE_MS)),
                 minutes: s.minutes,
                 state: s.state,
             });

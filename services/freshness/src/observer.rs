@@ -173,9 +173,8 @@ impl Observer {
             let place = (end.topic, end.partition);
             let written = self.known.written.get(&place);
             let moved = written.is_none_or(|w| w.end != offset);
-            let minute = written.is_none_or(|w| {
-                minute_of(w.at.as_millis()) != minute_of(at.as_millis())
-            });
+            let minute =
+                written.is_none_or(|w| minute_of(w.at.as_millis()) != minute_of(at.as_millis()));
             if !moved && !minute {
                 continue;
             }
@@ -188,7 +187,9 @@ impl Observer {
                 ..PartitionObservation::default()
             };
             sent.push(self.sink.observation(at, seen).await?);
-            self.known.written.insert(place, Written { end: offset, at });
+            self.known
+                .written
+                .insert(place, Written { end: offset, at });
         }
         Ok(Polled { at, sent })
     }
@@ -222,7 +223,9 @@ impl Observer {
             })
             .collect();
         let topics = &self.known.topics;
-        self.known.written.retain(|(t, _), _| topics.contains_key(t));
+        self.known
+            .written
+            .retain(|(t, _), _| topics.contains_key(t));
         self.known.looked_up = Some(Instant::now());
         Ok(())
     }

@@ -150,7 +150,9 @@ impl Publisher {
                     Ok(status) => {
                         published.insert(status.slo, status.as_of);
                     }
-                    Err(e) => tracing::warn!(error = %e, "a record of mesh.slo.status can't be read"),
+                    Err(e) => {
+                        tracing::warn!(error = %e, "a record of mesh.slo.status can't be read")
+                    }
                 }
             }
             if batch.caught_up || shutdown.is_cancelled() {
@@ -173,7 +175,12 @@ impl Publisher {
             };
             for slice in &row.slices {
                 let value = self.writers.slices.encode(slice)?;
-                records.push(self.record(ControlTopic::SloSlices, Some(self.shard), &row.slo, value));
+                records.push(self.record(
+                    ControlTopic::SloSlices,
+                    Some(self.shard),
+                    &row.slo,
+                    value,
+                ));
             }
             for alert in &row.alerts {
                 let value = self.writers.alerts.encode(alert)?;
@@ -181,7 +188,12 @@ impl Publisher {
             }
             if let Some(status) = &row.status {
                 let value = self.writers.statuses.encode(status)?;
-                records.push(self.record(ControlTopic::SloStatus, Some(self.shard), &row.slo, value));
+                records.push(self.record(
+                    ControlTopic::SloStatus,
+                    Some(self.shard),
+                    &row.slo,
+                    value,
+                ));
                 sent.push((row.slo, status.as_of));
             }
         }

@@ -85,7 +85,9 @@ impl Service {
     /// None at present.
     pub fn new(config: Config, deps: Deps) -> Result<(Self, Handle), FreshnessError> {
         let shared = Arc::new(Shared::new());
-        let latch = deps.readiness.latch("freshness: preparing topics and schemas");
+        let latch = deps
+            .readiness
+            .latch("freshness: preparing topics and schemas");
         let handle = Handle::new(Arc::clone(&shared));
         let service = Self {
             config,
@@ -114,12 +116,16 @@ impl Service {
                 Err(error) => error,
             };
             match &error {
-                FreshnessError::Kafka(e @ KafkaError::OffsetOutOfRange { topic, partition, .. })
-                    if topic == ControlTopic::Observations.name() =>
-                {
+                FreshnessError::Kafka(
+                    e @ KafkaError::OffsetOutOfRange {
+                        topic, partition, ..
+                    },
+                ) if topic == ControlTopic::Observations.name() => {
                     discard.insert(*partition, e.to_string());
                 }
-                FreshnessError::Kafka(_) | FreshnessError::State(_) | FreshnessError::Registry(_) => {}
+                FreshnessError::Kafka(_)
+                | FreshnessError::State(_)
+                | FreshnessError::Registry(_) => {}
                 _ => return Err(error),
             }
             tracing::warn!(%error, "freshness starts anew from its stores");
@@ -145,8 +151,12 @@ impl Service {
                 }
             };
             let wait = match &error {
-                FreshnessError::Kafka(e) | FreshnessError::ControlTopic(ControlTopicError::Kafka(e)) => {
-                    matches!(e, KafkaError::Unreachable { .. } | KafkaError::UnknownTopic { .. })
+                FreshnessError::Kafka(e)
+                | FreshnessError::ControlTopic(ControlTopicError::Kafka(e)) => {
+                    matches!(
+                        e,
+                        KafkaError::Unreachable { .. } | KafkaError::UnknownTopic { .. }
+                    )
                 }
                 FreshnessError::Registry(e) => passes(e),
                 _ => false,
@@ -286,7 +296,8 @@ impl Service {
             };
             tasks.spawn(worker.run(shard, receive));
         }
-        self.catch_up(prepared, assigned, senders, stop, tasks).await
+        self.catch_up(prepared, assigned, senders, stop, tasks)
+            .await
     }
 
     /// Reads the log of observations; once all that was there is folded, asks the brokers, reads back
@@ -306,7 +317,11 @@ impl Service {
         tasks.spawn(pump(log, senders, caught_up, stop.clone()));
         let shared = Arc::clone(&self.shared);
         let folded = async {
-            let Ok(ends) = catches_up.wait_for(Option::is_some).await.map(|e| e.clone()) else {
+            let Ok(ends) = catches_up
+                .wait_for(Option::is_some)
+                .await
+                .map(|e| e.clone())
+            else {
                 return;
             };
             for (shard, next) in ends.into_iter().flatten() {
@@ -314,7 +329,10 @@ impl Service {
             }
         };
         first_failure(tasks, folded).await?;
-        tracing::info!(seconds = began.elapsed().as_secs_f64(), "freshness has caught up");
+        tracing::info!(
+            seconds = began.elapsed().as_secs_f64(),
+            "freshness has caught up"
+        );
 
         self.say("freshness: asking the brokers for ends");
         let mut observer = Observer {
@@ -377,7 +395,9 @@ impl Service {
         .await??;
         match opened {
             Opened::Existing => {}
-            Opened::Created => tracing::info!(shard = number, "freshness fills a new store from the log"),
+            Opened::Created => {
+                tracing::info!(shard = number, "freshness fills a new store from the log")
+            }
             Opened::SetAside { to, why } => tracing::warn!(
                 shard = number, set_aside_as = %to.display(), %why,
                 "freshness rebuilds a store from the log"
@@ -395,7 +415,10 @@ impl Service {
 
 /// Whether waiting helps.
 pub(crate) fn passes(e: &MeshError) -> bool {
-    matches!(e, MeshError::Registry(RegistryClientError::Unavailable { .. }))
+    matches!(
+        e,
+        MeshError::Registry(RegistryClientError::Unavailable { .. })
+    )
 }
 
 fn outcome(
@@ -447,7 +470,11 @@ async fn pump(
         }
         let mut batches: BTreeMap<i32, Batch> = BTreeMap::new();
         for record in read.records {
-            batches.entry(record.partition).or_default().records.push(record);
+            batches
+                .entry(record.partition)
+                .or_default()
+                .records
+                .push(record);
         }
         for ((_, partition), next) in read.positions {
             ends.insert(partition, next);

@@ -1,11 +1,12 @@
 //! One shard: a partition of `mesh.observations`, its fold, and the store that both are kept in.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use meshwork_kafka::InRecord;
 use meshwork_model::mesh::ProductAnnouncement;
+use meshwork_model::mesh::observation::OffsetRange;
 use meshwork_model::time::Timestamp;
 use meshwork_model::topic::ControlTopic;
 use meshwork_state::{Opened, Store, StoreOptions};
@@ -69,6 +70,8 @@ pub struct Shard {
     next_row: u64,
     uncommitted: bool,
     unknown: HashMap<String, Instant>,
+    /// Partitions with offsets that nobody reported, as shown to the observer.
+    gapped: HashSet<(String, i32)>,
     garbled: u64,
 }
 
@@ -131,6 +134,7 @@ impl Shard {
             next_row,
             uncommitted: false,
             unknown: HashMap::new(),
+            gapped: HashSet::new(),
             garbled: 0,
         })
     }
@@ -247,10 +251,16 @@ impl Shard {
         let outputs = self.fold.take_outputs();
         let mut rows: BTreeMap<String, Row> = BTreeMap::new();
         for slice in outputs.slices {
-            rows.entry(slice.slo.clone()).or_default().slices.push(slice);
+            rows.entry(slice.slo.clone())
+                .or_default()
+                .slices
+                .push(slice);
         }
         for alert in outputs.alerts {
-            rows.entry(alert.slo.clone()).or_default().alerts.push(alert);
+            rows.entry(alert.slo.clone())
+                .or_default()
+                .alerts
+                .push(alert);
         }
         let mut standings = Vec::with_capacity(outputs.touched.len());
         for (id, place) in outputs.touched {
@@ -260,9 +270,7 @@ impl Shard {
                 standings.push(standing);
             }
         }
-        let mut gaps = Vec::new();
-        self.fold
-            .changed_partitions(|topic, number, p| gaps.push(gap(topic, number, p)));
+        let gaps = self.changed_gaps();
 
         let mut batch = self.store.write();
         for (slo, mut row) in rows {
@@ -311,14 +319,44 @@ impl Shard {
                 known.insert(standing.status.slo.clone(), standing);
             }
         }
-        let gaps = self.fold.products().iter().flat_map(|product| {
-            let partitions = product.partitions();
-            partitions.map(|(number, p)| gap(product.topic(), number, p))
-        });
-        show_gaps(shared, gaps.collect());
-        shared.stores.write().insert(self.number, self.store.clone());
+        let mut gaps = Vec::new();
+        for product in self.fold.products() {
+            for (number, p) in product.partitions() {
+                let ranges = p.gaps();
+                if !ranges.is_empty() {
+                    let place = (product.topic().to_owned(), number);
+                    self.gapped.insert(place.clone());
+                    gaps.push((place, Some(gap(p, ranges))));
+                }
+            }
+        }
+        show_gaps(shared, gaps);
+        shared
+            .stores
+            .write()
+            .insert(self.number, self.store.clone());
         shared.set_folded(self.number, self.next_offset.unwrap_or(0));
         Ok(())
+    }
+
+    /// Gaps that opened, changed or closed. The usual partition has none and had none.
+    fn changed_gaps(&mut self) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let gapped = &mut self.gapped;
+        self.fold.changed_partitions(|topic, number, p| {
+            let ranges = p.gaps();
+            if ranges.is_empty() && gapped.is_empty() {
+                return;
+            }
+            let place = (topic.to_owned(), number);
+            if !ranges.is_empty() {
+                gapped.insert(place.clone());
+                changes.push((place, Some(gap(p, ranges))));
+            } else if gapped.remove(&place) {
+                changes.push((place, None));
+            }
+        });
+        changes
     }
 
     fn standing(
@@ -346,13 +384,11 @@ impl Shard {
 
 type Change = ((String, i32), Option<Gap>);
 
-fn gap(topic: &str, number: i32, p: &Partition) -> Change {
-    let ranges = p.gaps();
-    let gap = (!ranges.is_empty()).then(|| Gap {
+fn gap(p: &Partition, ranges: Vec<OffsetRange>) -> Gap {
+    Gap {
         ranges,
         not_before: Timestamp::from_millis(p.known_until().unwrap_or(0)),
-    });
-    ((topic.to_owned(), number), gap)
+    }
 }
 
 fn show_gaps(shared: &Shared, changes: Vec<Change>) {

@@ -72,7 +72,8 @@ impl Sink {
 
     /// Queues a tick.
     pub(crate) async fn tick(&self, shard: i32, at: Timestamp) -> Result<Sent, String> {
-        self.send(shard, at, ObservationFact::Tick(Tick { shard })).await
+        self.send(shard, at, ObservationFact::Tick(Tick { shard }))
+            .await
     }
 
     async fn send(
@@ -91,7 +92,10 @@ impl Sink {
             observed_at,
             fact,
         };
-        let value = self.writer.encode(&observation).map_err(|e| e.to_string())?;
+        let value = self
+            .writer
+            .encode(&observation)
+            .map_err(|e| e.to_string())?;
         let key = observation.key();
         let record = OutRecord {
             topic: ControlTopic::Observations.name(),

@@ -22,6 +22,8 @@ use crate::shared::Shared;
 /// Least time between two commits. A commit costs some ten microseconds; results wait for the publisher
 /// anyway.
 const COMMIT_EVERY: Duration = Duration::from_millis(20);
+/// The same while more is waiting to be read: what changes again and again is written once.
+const COMMIT_EVERY_BEHIND: Duration = Duration::from_millis(200);
 /// Rows that may wait in the outbox; the shard stops reading beyond.
 const ROWS_WAITING_MAX: u64 = 50_000;
 /// How long an observation of an unknown topic waits for the catalog to be read to its end.
@@ -66,7 +68,12 @@ impl Worker {
         let mut last = Instant::now();
         let mut follows = true;
         loop {
-            let due = last + COMMIT_EVERY;
+            let every = if batches.is_empty() {
+                COMMIT_EVERY
+            } else {
+                COMMIT_EVERY_BEHIND
+            };
+            let due = last + every;
             tokio::select! {
                 batch = batches.recv() => match batch {
                     Some(batch) => shard = self.take(shard, batch, &mut applied).await?,
@@ -99,7 +106,11 @@ impl Worker {
             .all()
             .into_iter()
             .filter(|a| partition_for_key(a.topic.as_bytes(), self.shards) == number)
-            .filter(|a| applied.get(&a.topic).is_none_or(|known| !Arc::ptr_eq(known, a)))
+            .filter(|a| {
+                applied
+                    .get(&a.topic)
+                    .is_none_or(|known| !Arc::ptr_eq(known, a))
+            })
             .collect();
         if new.is_empty() {
             return Ok(shard);

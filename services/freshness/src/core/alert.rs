@@ -123,16 +123,31 @@ mod tests {
         use Truth::{False as F, True as T, Unknown as U};
         let recovered = Resolved { reason: RECOVERED };
         let cases: [(&[Truth], Vec<(usize, AlertChange)>); 7] = [
-            (&[F, T, T, F, F, F, F, F, F], vec![(1, Fired), (7, recovered)]),
+            (
+                &[F, T, T, F, F, F, F, F, F],
+                vec![(1, Fired), (7, recovered)],
+            ),
             // A condition that hovers does not resolve.
             (&[T, F, F, F, F, T, F, F, F, F], vec![(0, Fired)]),
             // Unknown fires nothing and resolves nothing.
             (&[U, U, U], vec![]),
-            (&[T, U, U, U, U, U, U, T], vec![(0, Fired), (1, Froze), (7, Thawed)]),
-            (&[T, F, F, F, F, U, F, F, F, F], vec![(0, Fired), (5, Froze), (6, Thawed)]),
-            (&[T, U, F, F, F, F, F], vec![(0, Fired), (1, Froze), (2, Thawed), (6, recovered)]),
+            (
+                &[T, U, U, U, U, U, U, T],
+                vec![(0, Fired), (1, Froze), (7, Thawed)],
+            ),
+            (
+                &[T, F, F, F, F, U, F, F, F, F],
+                vec![(0, Fired), (5, Froze), (6, Thawed)],
+            ),
+            (
+                &[T, U, F, F, F, F, F],
+                vec![(0, Fired), (1, Froze), (2, Thawed), (6, recovered)],
+            ),
             // Fires again afterwards.
-            (&[T, F, F, F, F, F, T], vec![(0, Fired), (5, recovered), (6, Fired)]),
+            (
+                &[T, F, F, F, F, F, T],
+                vec![(0, Fired), (5, recovered), (6, Fired)],
+            ),
         ];
         for (truths, expected) in cases {
             assert_eq!(run(truths, true), expected, "{truths:?}");

@@ -82,7 +82,11 @@ impl Coverage {
         if self.ranges.len() > RANGES_MAX {
             self.ranges.pop();
         }
-        if overlap == 0 { Added::New } else { Added::Partly }
+        if overlap == 0 {
+            Added::New
+        } else {
+            Added::Partly
+        }
     }
 
     /// Forgets offsets from `end` on: the log was cut there.

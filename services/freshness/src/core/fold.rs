@@ -434,7 +434,9 @@ impl Fold {
             self.outputs.touched.insert(track.id, (index, i));
             let key = track.key.clone();
             for change in changes {
-                self.outputs.alerts.push(alert(product, &key, at.end, &change));
+                self.outputs
+                    .alerts
+                    .push(alert(product, &key, at.end, &change));
             }
         }
         Ok(())
@@ -526,7 +528,9 @@ fn withdraw(product: &Product, track: &Track, outputs: &mut Outputs) {
                 bad_short: 0,
             };
             let end = track.next.saturating_mul(MINUTE_MS);
-            outputs.alerts.push(alert(product, &track.key, end, &change));
+            outputs
+                .alerts
+                .push(alert(product, &track.key, end, &change));
         }
     }
 }

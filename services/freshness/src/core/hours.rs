@@ -104,7 +104,10 @@ impl Hours {
 }
 
 fn split(minute: Minute) -> (i64, i64) {
-    (minute.div_euclid(DAY_MINUTES), minute.rem_euclid(DAY_MINUTES))
+    (
+        minute.div_euclid(DAY_MINUTES),
+        minute.rem_euclid(DAY_MINUTES),
+    )
 }
 
 impl Daily {

@@ -295,7 +295,13 @@ mod tests {
         assert_eq!(p.known_until(), Some(1_000));
         p.apply(31_500, &traffic(0, 15, 7), 0);
         assert_eq!(p.known_until(), Some(11_000));
-        assert_eq!(p.gaps(), [OffsetRange { from: 15, until: 20 }]);
+        assert_eq!(
+            p.gaps(),
+            [OffsetRange {
+                from: 15,
+                until: 20
+            }]
+        );
         p.apply(31_600, &traffic(15, 20, 8), 0);
         assert_eq!(p.known_until(), Some(31_000));
         assert!(p.gaps().is_empty());

@@ -98,7 +98,9 @@ impl Product {
 
     /// How many partitions are not known up to a moment.
     fn count_behind(&self, until: i64) -> usize {
-        let missing = self.announced_partitions.saturating_sub(self.partitions.len());
+        let missing = self
+            .announced_partitions
+            .saturating_sub(self.partitions.len());
         let due = self.partitions.iter().enumerate();
         let behind = due
             .filter(|(i, f)| *i < self.announced_partitions || f.partition.is_known())

@@ -78,10 +78,10 @@ impl Rule {
 
     /// percent × (10^6 − objective) × D: the share of the budget, in units of 10^−8 slices.
     fn share(&self, objective: u32, due: i64) -> i128 {
-        let budget = i128::from(1_000_000_i64.saturating_sub(i64::from(objective))) * i128::from(due);
+        let budget =
+            i128::from(1_000_000_i64.saturating_sub(i64::from(objective))) * i128::from(due);
         i128::from(self.percent) * budget
     }
-
 }
 
 #[cfg(test)]

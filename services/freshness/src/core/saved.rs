@@ -144,11 +144,7 @@ impl Fold {
                 if std::mem::take(&mut followed.dirty) {
                     buffer.clear();
                     write_partition(&mut buffer, &followed.partition);
-                    put(
-                        Family::Partition,
-                        &pair(product.id, number),
-                        Some(&buffer),
-                    );
+                    put(Family::Partition, &pair(product.id, number), Some(&buffer));
                 }
             }
             for track in &mut product.tracks {
@@ -187,7 +183,10 @@ impl Fold {
     /// A value that no version of this format writes ([`SavedError`]), or what `entries` says.
     pub fn restore<E: From<SavedError>>(
         settings: Settings,
-        mut entries: impl FnMut(Family, &mut dyn FnMut(&[u8], &[u8]) -> Result<(), SavedError>) -> Result<(), E>,
+        mut entries: impl FnMut(
+            Family,
+            &mut dyn FnMut(&[u8], &[u8]) -> Result<(), SavedError>,
+        ) -> Result<(), E>,
     ) -> Result<Self, E> {
         let mut fold = Self::new(settings);
         entries(Family::Fold, &mut |_, value| {
@@ -409,7 +408,11 @@ impl<'a> Reader<'a> {
     }
 
     /// A list whose members have at least `least` bytes, so that a garbled length allocates nothing.
-    fn list<T>(&mut self, least: usize, mut read: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
+    fn list<T>(
+        &mut self,
+        least: usize,
+        mut read: impl FnMut(&mut Self) -> Option<T>,
+    ) -> Option<Vec<T>> {
         let len = usize::try_from(self.u32()?).ok()?;
         if len.checked_mul(least)? > self.0.len() {
             return None;

@@ -98,7 +98,14 @@ pub(super) struct Changed {
 }
 
 impl Track {
-    pub(super) fn new(id: u32, key: String, slo: Slo, hours: usize, since: i64, first: Minute) -> Self {
+    pub(super) fn new(
+        id: u32,
+        key: String,
+        slo: Slo,
+        hours: usize,
+        since: i64,
+        first: Minute,
+    ) -> Self {
         Self {
             id,
             key,
@@ -173,7 +180,9 @@ impl Track {
         let day = minute.div_euclid(DAY_MINUTES);
         self.open_page(day, pages)?;
         if let Some(recent) = self.pages.back_mut() {
-            recent.page.set(minute.rem_euclid(DAY_MINUTES), judged.state);
+            recent
+                .page
+                .set(minute.rem_euclid(DAY_MINUTES), judged.state);
             recent.dirty = true;
         }
         match judged.state {

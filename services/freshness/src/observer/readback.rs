@@ -137,7 +137,11 @@ impl Observer {
     }
 
     /// Splits a range into what can't or won't be read, and what will.
-    fn readable(&self, range: OffsetRange, start: i64) -> (Option<OffsetRange>, Option<OffsetRange>) {
+    fn readable(
+        &self,
+        range: OffsetRange,
+        start: i64,
+    ) -> (Option<OffsetRange>, Option<OffsetRange>) {
         let most = i64::from(self.config.read_back_records.max(1));
         let from = range
             .from
@@ -234,7 +238,11 @@ impl Job {
 
     /// What is read to its end once everything before `offset` has been.
     fn closed_before(&mut self, offset: i64) -> Vec<SpanObservation> {
-        if self.reading.as_ref().is_some_and(|(_, r)| r.until <= offset) {
+        if self
+            .reading
+            .as_ref()
+            .is_some_and(|(_, r)| r.until <= offset)
+        {
             if let Some((reading, range)) = self.reading.take() {
                 return reading.finish(range.until);
             }

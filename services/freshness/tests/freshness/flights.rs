@@ -60,7 +60,10 @@ fn first_after(after: i64, hhmm: i64, zone: &TimeZone) -> i64 {
     let at = jiff::Timestamp::from_millisecond(after).unwrap();
     let mut day: Date = at.to_zoned_datetime(zone.clone()).date();
     loop {
-        let candidate = day.to_datetime(time).to_zoned_datetime(zone.clone()).unwrap();
+        let candidate = day
+            .to_datetime(time)
+            .to_zoned_datetime(zone.clone())
+            .unwrap();
         let candidate = candidate.timestamp().as_millisecond();
         if candidate > after {
             return candidate;
@@ -69,7 +72,12 @@ fn first_after(after: i64, hhmm: i64, zone: &TimeZone) -> i64 {
     }
 }
 
-fn slo(id: &str, indicator: IndicatorKind, within_minutes: i64, cadence: CadenceKind) -> SloDeclaration {
+fn slo(
+    id: &str,
+    indicator: IndicatorKind,
+    within_minutes: i64,
+    cadence: CadenceKind,
+) -> SloDeclaration {
     SloDeclaration {
         id: id.into(),
         indicator,
@@ -95,7 +103,9 @@ fn new_york(mut slo: SloDeclaration, from_minute: i32, until_minute: i32) -> Slo
 /// An announcement of `domain.product`, version 1.
 pub fn announcement(name: &str, partitions: i32, slo: SloDeclaration) -> ProductAnnouncement {
     let (domain, product) = name.split_once('.').unwrap();
-    let urn: Urn = format!("urn:meshwork:{domain}:{product}:v1").parse().unwrap();
+    let urn: Urn = format!("urn:meshwork:{domain}:{product}:v1")
+        .parse()
+        .unwrap();
     ProductAnnouncement {
         topic: urn.topic(),
         value_schema: RegisteredSchema {
@@ -152,7 +162,9 @@ pub fn month() -> Vec<Month> {
     for row in rows("flights-2013-01.csv.zst") {
         let scheduled = moment(&row["time_hour"]) + number(&row, "minute").unwrap() * MINUTE;
         if number(&row, "dep_time").is_some() {
-            departures.push(on_time(scheduled + number(&row, "dep_delay").unwrap() * MINUTE));
+            departures.push(on_time(
+                scheduled + number(&row, "dep_delay").unwrap() * MINUTE,
+            ));
         } else {
             cancellations.push(on_time(scheduled));
         }
@@ -169,7 +181,11 @@ pub fn month() -> Vec<Month> {
         .map(|row| moment(&row["time_hour"]))
         .filter(|at| *at < end)
         .map(|at| Event {
-            due: if silence.contains(&at) { silence.end } else { at },
+            due: if silence.contains(&at) {
+                silence.end
+            } else {
+                at
+            },
             event_time: at,
         })
         .collect();
@@ -183,14 +199,24 @@ pub fn month() -> Vec<Month> {
             new_york(fresh(30, CadenceKind::Continuous), 390, 1260),
             departures,
         ),
-        ("operations.cancellations", 2, latency("latency"), cancellations),
+        (
+            "operations.cancellations",
+            2,
+            latency("latency"),
+            cancellations,
+        ),
         (
             "operations.arrivals",
             4,
             new_york(fresh(30, CadenceKind::Continuous), 540, 1380),
             arrivals,
         ),
-        ("meteorology.observations", 1, fresh(90, CadenceKind::Every), weather),
+        (
+            "meteorology.observations",
+            1,
+            fresh(90, CadenceKind::Every),
+            weather,
+        ),
         (
             "fleet.aircraft",
             1,

@@ -156,10 +156,17 @@ fn replay(months: &[Month], step: i64, restart_every: Option<usize>) -> Outcome 
             // Records due by now, a minute at a time, spread over the partitions.
             while m.events.get(*next).is_some_and(|e| e.due <= now) {
                 let minute = minute_of(m.events[*next].due);
-                let until = m.events.partition_point(|e| e.due <= now && minute_of(e.due) <= minute);
+                let until = m
+                    .events
+                    .partition_point(|e| e.due <= now && minute_of(e.due) <= minute);
                 let of_minute = &m.events[*next..until];
                 for p in 0..partitions {
-                    let part: Vec<Event> = of_minute.iter().copied().skip(p).step_by(partitions).collect();
+                    let part: Vec<Event> = of_minute
+                        .iter()
+                        .copied()
+                        .skip(p)
+                        .step_by(partitions)
+                        .collect();
                     if !part.is_empty() {
                         let o = reporter.traffic(topic, p as i32, &part);
                         fold.observe(&ObservationView::from(&o), &memory).unwrap();
@@ -196,7 +203,11 @@ fn replay(months: &[Month], step: i64, restart_every: Option<usize>) -> Outcome 
 fn collect(fold: &mut Fold, memory: &Memory, outcome: &mut Outcome) {
     let outputs = fold.take_outputs();
     for slice in outputs.slices {
-        outcome.slices.entry(slice.slo.clone()).or_default().push(slice);
+        outcome
+            .slices
+            .entry(slice.slo.clone())
+            .or_default()
+            .push(slice);
     }
     outcome.alerts.extend(outputs.alerts);
     for place in outputs.touched.values() {
@@ -222,7 +233,9 @@ fn states(runs: &[SloSlice]) -> Vec<SliceState> {
 fn due(slo: &SloDeclaration, at: i64) -> bool {
     slo.hours.as_ref().is_none_or(|hours| {
         let zone = TimeZone::get(&hours.zone).unwrap();
-        let local = jiff::Timestamp::from_millisecond(at).unwrap().to_zoned_datetime(zone);
+        let local = jiff::Timestamp::from_millisecond(at)
+            .unwrap()
+            .to_zoned_datetime(zone);
         let minute = i32::from(local.hour()) * 60 + i32::from(local.minute());
         (hours.from_minute..hours.until_minute).contains(&minute)
     })
@@ -343,7 +356,10 @@ fn the_month_has_one_alert_and_every_slice_agrees_with_a_slow_program() {
     };
     let id = format!("{key}/page/2013-01-15T12:39:00Z");
     assert_eq!((&fired.id, &resolved.id), (&id, &id));
-    assert_eq!((fired.state, fired.rule.as_str()), (AlertState::Firing, "1h_5m"));
+    assert_eq!(
+        (fired.state, fired.rule.as_str()),
+        (AlertState::Firing, "1h_5m")
+    );
     assert_eq!(fired.at.as_millis(), at("2013-01-15T12:39:00Z"));
     assert_eq!((fired.bad_long, fired.bad_short), (9, 5));
     assert_eq!(resolved.state, AlertState::Resolved);
@@ -370,7 +386,11 @@ fn the_month_has_one_alert_and_every_slice_agrees_with_a_slow_program() {
 fn pace_and_restarts_change_nothing() {
     let months = month();
     let whole = replay(&months, 3 * MINUTE + 7_000, None);
-    for (step, restart) in [(10_000 * 6, None), (2 * 60 * MINUTE, Some(1)), (17 * MINUTE + 1, Some(5))] {
+    for (step, restart) in [
+        (10_000 * 6, None),
+        (2 * 60 * MINUTE, Some(1)),
+        (17 * MINUTE + 1, Some(5)),
+    ] {
         let other = replay(&months, step, restart);
         assert_eq!(other.alerts, whole.alerts, "{step} {restart:?}");
         assert_eq!(other.statuses, whole.statuses, "{step} {restart:?}");

@@ -27,8 +27,10 @@ use meshwork_model::mesh::{
 use meshwork_model::slo::Severity;
 use meshwork_model::time::{Clock, Timestamp};
 use meshwork_model::topic::{ControlTopic, partition_for_key};
-use meshwork_registry_client::{MeshReader, MeshWriter, RegistryClient, RegistryClientConfig, frame};
-use meshwork_telemetry::Readiness;
+use meshwork_registry_client::{
+    MeshReader, MeshWriter, RegistryClient, RegistryClientConfig, frame,
+};
+use meshwork_telemetry::{LoggingConfig, Readiness};
 use tokio_util::sync::CancellationToken;
 
 use crate::flights::{MINUTE, START, announcement};
@@ -63,15 +65,21 @@ fn set_clock(path: &Path, at: i64) {
 #[ignore = "started by another test"]
 fn service_process() {
     let var = |name: &str| std::env::var(name).unwrap();
+    let logging = LoggingConfig {
+        level: std::env::var("FRESHNESS_LOG").unwrap_or_else(|_| "error".into()),
+        ..LoggingConfig::default()
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .unwrap();
+    let _logging = meshwork_telemetry::logging::init(&logging, "freshness").unwrap();
     let dir = PathBuf::from(var("FRESHNESS_DIR"));
     let deps = Deps {
         kafka: KafkaConfig::new(var("FRESHNESS_KAFKA")),
-        registry: RegistryClient::new(&RegistryClientConfig::new(var("FRESHNESS_REGISTRY"))).unwrap(),
+        registry: RegistryClient::new(&RegistryClientConfig::new(var("FRESHNESS_REGISTRY")))
+            .unwrap(),
         clock: Arc::new(FileClock(dir.join("clock"))),
         data_dir: dir.join("data"),
         readiness: Readiness::new(),
@@ -86,12 +94,19 @@ fn service_process() {
         ..Config::default()
     };
     let (service, _handle) = Service::new(config, deps).unwrap();
-    runtime.block_on(service.run(CancellationToken::new())).unwrap();
+    runtime
+        .block_on(service.run(CancellationToken::new()))
+        .unwrap();
 }
 
 fn start(dir: &Path, kafka: &str, registry: &str) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["service::service_process", "--exact", "--ignored", "--nocapture"])
+        .args([
+            "service::service_process",
+            "--exact",
+            "--ignored",
+            "--nocapture",
+        ])
         .env("FRESHNESS_DIR", dir)
         .env("FRESHNESS_KAFKA", kafka)
         .env("FRESHNESS_REGISTRY", registry)
@@ -127,7 +142,11 @@ struct World {
 }
 
 impl World {
-    async fn prepare(kafka: KafkaConfig, registry: RegistryClient, product: &ProductAnnouncement) -> Self {
+    async fn prepare(
+        kafka: KafkaConfig,
+        registry: RegistryClient,
+        product: &ProductAnnouncement,
+    ) -> Self {
         let admin = Admin::new(&kafka).unwrap();
         let topic = NewTopic::new(&product.topic, product.partitions).with("retention.ms", "-1");
         admin.create_topic(&topic).await.unwrap();
@@ -135,10 +154,12 @@ impl World {
             control::ensure(&admin, topic).await.unwrap();
         }
         let subject = |topic: ControlTopic| format!("{}-value", topic.name());
-        let announcements =
-            MeshWriter::register(&registry, &subject(ControlTopic::Catalog)).await.unwrap();
-        let observations =
-            MeshWriter::register(&registry, &subject(ControlTopic::Observations)).await.unwrap();
+        let announcements = MeshWriter::register(&registry, &subject(ControlTopic::Catalog))
+            .await
+            .unwrap();
+        let observations = MeshWriter::register(&registry, &subject(ControlTopic::Observations))
+            .await
+            .unwrap();
         let reading = registry
             .register(&product.value_schema.subject, SCHEMA, &[], false)
             .await
@@ -153,11 +174,20 @@ impl World {
         };
         let value = announcements.encode(product).unwrap();
         let catalog = ControlTopic::Catalog.name();
-        world.send(catalog, 0, &product.urn.to_string(), &value, None).await;
+        world
+            .send(catalog, 0, &product.urn.to_string(), &value, None)
+            .await;
         world
     }
 
-    async fn send(&self, topic: &str, partition: i32, key: &str, value: &[u8], at: Option<i64>) -> i64 {
+    async fn send(
+        &self,
+        topic: &str,
+        partition: i32,
+        key: &str,
+        value: &[u8],
+        at: Option<i64>,
+    ) -> i64 {
         let record = OutRecord {
             topic,
             partition: Some(partition),
@@ -186,7 +216,10 @@ impl World {
         let seen = PartitionObservation {
             topic: topic.into(),
             partition,
-            offsets: vec![OffsetRange { from: offset, until: offset + 1 }],
+            offsets: vec![OffsetRange {
+                from: offset,
+                until: offset + 1,
+            }],
             records: 1,
             event_times: Some(EventTimes {
                 least: Timestamp::from_millis(at),
@@ -194,7 +227,11 @@ impl World {
                 records: 1,
                 ahead: 0,
             }),
-            lag: Some(LagSummary { least: 0, greatest: 0, sketch: Vec::new() }),
+            lag: Some(LagSummary {
+                least: 0,
+                greatest: 0,
+                sketch: Vec::new(),
+            }),
             ..PartitionObservation::default()
         };
         self.sequence += 1;
@@ -211,7 +248,8 @@ impl World {
         let value = self.observations.encode(&observation).unwrap();
         let shard = partition_for_key(topic.as_bytes(), 8);
         let observations = ControlTopic::Observations.name();
-        self.send(observations, shard, &observation.key(), &value, None).await;
+        self.send(observations, shard, &observation.key(), &value, None)
+            .await;
     }
 
     /// All committed records of a control topic.
@@ -220,7 +258,9 @@ impl World {
         if admin.topic(topic.name()).await.unwrap().is_none() {
             return Vec::new();
         }
-        let all = Assigned::all(&admin, topic.name(), |_| From::Beginning).await.unwrap();
+        let all = Assigned::all(&admin, topic.name(), |_| From::Beginning)
+            .await
+            .unwrap();
         let mut log = LogReader::start(&self.kafka, all, ReaderOptions::default()).unwrap();
         let reader = MeshReader::<T>::new(self.registry.clone());
         let mut found = Vec::new();
@@ -237,7 +277,11 @@ impl World {
 
     async fn closed_until(&self) -> i64 {
         let statuses: Vec<SloStatus> = self.read(ControlTopic::SloStatus).await;
-        statuses.iter().map(|s| s.as_of.as_millis()).max().unwrap_or(0)
+        statuses
+            .iter()
+            .map(|s| s.as_of.as_millis())
+            .max()
+            .unwrap_or(0)
     }
 
     async fn wait_closed(&self, until: i64) {
@@ -248,7 +292,9 @@ impl World {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_again_and_again_it_says_the_same() {
-    let kafka = tokio::task::spawn_blocking(|| meshwork_testkit::kafka().config()).await.unwrap();
+    let kafka = tokio::task::spawn_blocking(|| meshwork_testkit::kafka().config())
+        .await
+        .unwrap();
     let registry_url = format!("http://{}", crate::registry::serve().await);
     let registry = RegistryClient::new(&RegistryClientConfig::new(&registry_url)).unwrap();
     let slo = SloDeclaration {
@@ -277,7 +323,9 @@ async fn killed_again_and_again_it_says_the_same() {
         if minute % 10 == 0 && !SILENT.contains(&minute) {
             let n = minute / 10;
             let partition = i32::try_from(n % 2).unwrap();
-            world.publish(&product.topic, partition, now, n % 4 < 2).await;
+            world
+                .publish(&product.topic, partition, now, n % 4 < 2)
+                .await;
         }
         set_clock(&clock, now);
         match minute {
@@ -305,7 +353,12 @@ async fn killed_again_and_again_it_says_the_same() {
     for run in &slices {
         for i in 0..i64::from(run.minutes) {
             let from = run.from.as_millis() + i * MINUTE;
-            assert_eq!(states.insert(from, run.state), None, "{} twice", Timestamp::from_millis(from));
+            assert_eq!(
+                states.insert(from, run.state),
+                None,
+                "{} twice",
+                Timestamp::from_millis(from)
+            );
         }
     }
     let expected: BTreeMap<i64, SliceState> = (0..MINUTES)
@@ -317,7 +370,11 @@ async fn killed_again_and_again_it_says_the_same() {
                 .find(|m| m % 10 == 0 && !SILENT.contains(m))
                 .map_or(START, |m| START + m * MINUTE);
             let good = end - newest <= 30 * MINUTE;
-            let state = if good { SliceState::Good } else { SliceState::Bad };
+            let state = if good {
+                SliceState::Good
+            } else {
+                SliceState::Bad
+            };
             (START + minute * MINUTE, state)
         })
         .collect();
@@ -342,6 +399,9 @@ async fn killed_again_and_again_it_says_the_same() {
     let statuses: Vec<SloStatus> = world.read(ControlTopic::SloStatus).await;
     let last = statuses.iter().max_by_key(|s| s.as_of).unwrap();
     assert_eq!(last.as_of.as_millis(), START + MINUTES * MINUTE);
-    assert_eq!((last.good, last.bad, last.unmeasurable), (MINUTES - bad, bad, 0));
+    assert_eq!(
+        (last.good, last.bad, last.unmeasurable),
+        (MINUTES - bad, bad, 0)
+    );
     assert_eq!(last.budget_left_millionths, 432_000_000 - bad * 1_000_000);
 }

@@ -27,6 +27,8 @@ mod encode;
 mod fault;
 mod plan;
 mod tape;
+#[cfg(test)]
+mod tests;
 mod time;
 mod wire;
 

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Makes sure of the Python environment with the stock clients of requirements.txt, and prints its
+# directory. It is in the user's cache and is made anew when the pins change.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+cache="${XDG_CACHE_HOME:-$HOME/.cache}/meshwork"
+venv="$cache/venv"
+mkdir -p "$cache"
+
+# Several tests may ask at once: one makes it, the others wait.
+exec 9>"$cache/venv.lock"
+flock 9
+
+pins=$(sha256sum requirements.txt | cut -d' ' -f1)
+if [ "$(cat "$venv/pins" 2>/dev/null)" != "$pins" ]; then
+  rm -rf "$venv"
+  python3 -m venv "$venv" >&2
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements.txt >&2
+  echo "$pins" >"$venv/pins"
+fi
+echo "$venv"

@@ -56,7 +56,7 @@ impl fmt::Display for HumanDuration {
             (60_000, "m"),
             (1000, "s"),
         ] {
-            if ms > 0 && ms % unit == 0 {
+            if ms > 0 && ms.is_multiple_of(unit) {
                 return write!(f, "{}{name}", ms / unit);
             }
         }

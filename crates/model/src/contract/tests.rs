@@ -603,3 +603,11 @@ proptest::proptest! {
         let _ = Contract::read("x", &lines.join("\n"));
     }
 }
+
+#[test]
+fn the_guide_lists_every_code() {
+    let guide = include_str!("../../../../docs/contract.md");
+    for code in Code::ALL {
+        assert!(guide.contains(&format!("| `{code}` |")), "{code}");
+    }
+}

@@ -61,6 +61,10 @@ pub enum SourceKind {
 }
 
 /// What was seen.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "ticks are few, and a box would cost an allocation for each observation"
+)]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ObservationFact {
     /// A topic-partition's traffic or silence.

@@ -5,6 +5,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use meshwork_model::mesh::SloStatus;
 use meshwork_model::mesh::alert::AlertState;
 use meshwork_model::mesh::slice::SliceState;
 use meshwork_model::problem::{PROBLEM_JSON, Problem};
@@ -57,13 +58,22 @@ pub struct SloView {
     pub alert: AlertState,
     /// Rule that fired first, while firing or frozen.
     pub rule: Option<String>,
-    /// All slices since the announcement.
-    pub totals: Totals,
+    /// All slices since the announcement; `mesh.slo.status` alone does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub totals: Option<Totals>,
 }
 
 impl From<Standing> for SloView {
     fn from(s: Standing) -> Self {
-        let status = s.status;
+        Self {
+            totals: Some(s.totals),
+            ..s.status.into()
+        }
+    }
+}
+
+impl From<SloStatus> for SloView {
+    fn from(status: SloStatus) -> Self {
         Self {
             slo: status.slo,
             urn: status.urn.to_string(),
@@ -84,7 +94,7 @@ impl From<Standing> for SloView {
             budget_left_millionths: status.budget_left_millionths,
             alert: status.alert,
             rule: status.rule,
-            totals: s.totals,
+            totals: None,
         }
     }
 }

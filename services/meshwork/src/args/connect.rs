@@ -1,0 +1,31 @@
+//! How a command reaches Kafka, the registry and a running Meshwork.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct ConnectArgs {
+    /// Kafka brokers to begin with, comma-separated. Default 127.0.0.1:9092.
+    #[arg(long, env = "MESHWORK_BOOTSTRAP_SERVER", value_name = "HOST:PORT")]
+    pub(crate) bootstrap_server: Option<String>,
+    /// The schema registry, Meshwork's own or another with Confluent's API.
+    /// Default <http://127.0.0.1:8081>.
+    #[arg(long, env = "MESHWORK_REGISTRY_URL", value_name = "URL")]
+    pub(crate) registry_url: Option<String>,
+    /// A librdkafka property; may be given again.
+    #[arg(short = 'X', value_name = "KEY=VALUE", value_parser = property)]
+    pub(crate) properties: Vec<(String, String)>,
+    /// A file of librdkafka properties, `key=value` a line, as Kafka's own tools take it.
+    #[arg(long, env = "MESHWORK_COMMAND_CONFIG", value_name = "FILE")]
+    pub(crate) command_config: Option<PathBuf>,
+}
+
+fn property(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => {
+            Ok((key.trim().to_owned(), value.to_owned()))
+        }
+        _ => Err(format!("`{text}` must have the form key=value, such as security.protocol=ssl")),
+    }
+}

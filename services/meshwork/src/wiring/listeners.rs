@@ -1,0 +1,78 @@
+//! Every listener of the process is bound before anything starts, so that a port that is taken is
+//! said at once.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+
+use crate::config::Config;
+
+#[derive(Debug)]
+pub(super) struct Listeners {
+    pub(super) registry: Option<TcpListener>,
+    pub(super) http: Option<TcpListener>,
+    pub(super) admin: TcpListener,
+}
+
+/// Where the process is reached.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Addresses {
+    /// Kafka's bootstrap servers.
+    pub(crate) kafka: String,
+    /// The registry's URL, if its role runs here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) registry: Option<String>,
+    /// URL of the other roles' API, if one runs here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) http: Option<String>,
+    /// URL of the admin listener.
+    pub(crate) admin: String,
+}
+
+impl Listeners {
+    pub(super) async fn bind(config: &Config, registry: bool, http: bool) -> anyhow::Result<Self> {
+        Ok(Self {
+            registry: match registry {
+                true => Some(bind(config.registry.listen, "--registry-listen").await?),
+                false => None,
+            },
+            http: match http {
+                true => Some(bind(config.http.listen, "--http-listen").await?),
+                false => None,
+            },
+            admin: bind(config.admin.listen, "--admin-listen").await?,
+        })
+    }
+
+    pub(super) fn addresses(&self, kafka: &str) -> anyhow::Result<Addresses> {
+        let url = |l: &TcpListener| Ok::<_, std::io::Error>(format!("http://{}", l.local_addr()?));
+        Ok(Addresses {
+            kafka: kafka.to_owned(),
+            registry: self.registry.as_ref().map(url).transpose()?,
+            http: self.http.as_ref().map(url).transpose()?,
+            admin: url(&self.admin)?,
+        })
+    }
+}
+
+async fn bind(address: SocketAddr, option: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("{address} can't be listened on; another address can be given with {option}")
+    })
+}
+
+impl Addresses {
+    /// As JSON, whole or not at all.
+    ///
+    /// # Errors
+    /// The file can't be written.
+    pub(crate) fn write(&self, file: &Path) -> anyhow::Result<()> {
+        let partial = file.with_extension("partial");
+        std::fs::write(&partial, serde_json::to_vec_pretty(self)?)
+            .and_then(|()| std::fs::rename(&partial, file))
+            .with_context(|| format!("the addresses can't be written to {}", file.display()))
+    }
+}

@@ -18,7 +18,7 @@ use super::{Minute, end_of, minute_from};
 
 /// Minutes older than this at a tick are not judged any more: no window reaches back so far, and their
 /// slices would be past the retention of `mesh.slo.slices`. Bounds the work of one tick.
-const BACK_MAX: Minute = 95 * 1440;
+pub(super) const BACK_MAX: Minute = 95 * 1440;
 
 /// When minutes close and alerts resolve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -566,3 +566,6 @@ fn alert(product: &Product, key: &str, end: i64, change: &Changed) -> SloAlert {
         upstream: Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,5 @@
-//! The service against a real Kafka, as a process of its own that is killed with SIGKILL three times, the
-//! last time with its store taken away. Half of the records are reported by their producer, the other
+//! The service against a real Kafka, as a process of its own that is killed with SIGKILL four times, then
+//! with its store garbled, and at last with all stores taken away. Half of the records are reported by their producer, the other
 //! half by nobody: those the observer reads back. Whatever is killed when, the log must hold each slice
 //! once and one alert, fired and resolved.
 
@@ -333,6 +333,18 @@ async fn killed_again_and_again_it_says_the_same() {
             50 | 120 => {
                 service.kill();
                 service = Running(start(tmp.path(), &servers, &registry_url));
+            }
+            170 => {
+                world.wait_closed(START + 140 * MINUTE).await;
+                service.kill();
+                let shard = partition_for_key(product.topic.as_bytes(), 8);
+                let store = tmp.path().join(format!("data/freshness/shard-{shard}"));
+                std::fs::write(store.join("CURRENT"), b"garbage").unwrap();
+                service = Running(start(tmp.path(), &servers, &registry_url));
+                // It is set aside once, and filled from the log again.
+                let aside = store.with_extension("corrupt-1");
+                meshwork_testkit::wait_until("the store is set aside", || async { aside.exists() })
+                    .await;
             }
             190 => {
                 world.wait_closed(START + 170 * MINUTE).await;

@@ -48,14 +48,14 @@ enum Attempt {
     Done(RegistryClientError),
 }
 
+/// The URL without what stands before its last `@`, however broken it may be.
 fn without_credentials(url: &str) -> String {
-    match Url::parse(url) {
-        Ok(mut url) => {
-            let _ = url.set_username("");
-            let _ = url.set_password(None);
-            url.to_string()
+    match url.rsplit_once('@') {
+        None => url.to_owned(),
+        Some((before, host)) => {
+            let scheme = before.split_once("://").map_or("", |(scheme, _)| scheme);
+            format!("{scheme}://{host}")
         }
-        Err(_) => url.rsplit('@').next().unwrap_or_default().to_owned(),
     }
 }
 

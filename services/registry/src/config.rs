@@ -1,5 +1,6 @@
 //! What the registry is told.
 
+use meshwork_model::topic::ControlTopic;
 use meshwork_model::units::{ByteSize, HumanDuration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,6 +9,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// Topic that holds the schemas (Confluent's `kafkastore.topic`). Default `_schemas`.
+    pub topic: String,
     /// Largest request body. Default `4MiB`: a schema must fit one Kafka record, and its
     /// JSON escapes at most double it. More is answered 413.
     pub max_body_bytes: ByteSize,
@@ -33,6 +36,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            topic: ControlTopic::Schemas.name().to_owned(),
             max_body_bytes: ByteSize::from_mib(4),
             max_record_bytes: 990_000,
             request_timeout: HumanDuration::from_secs(30),

@@ -10,6 +10,8 @@ pub mod content;
 pub mod decide;
 mod http;
 mod metrics;
+#[cfg(test)]
+mod properties;
 mod reader;
 pub mod record;
 pub mod refusal;

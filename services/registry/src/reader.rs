@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use meshwork_kafka::{Assigned, From, KafkaConfig, KafkaError, LogReader, ReaderOptions};
-use meshwork_model::topic::ControlTopic;
 use meshwork_telemetry::Latch;
 
 use crate::shared::Shared;
@@ -17,9 +16,9 @@ const WAIT: Duration = Duration::from_secs(1);
 /// Records applied under one hold of the lock, so that requests get in between.
 const AT_ONCE: usize = 256;
 
-pub(crate) fn start(kafka: &KafkaConfig) -> Result<LogReader, KafkaError> {
+pub(crate) fn start(kafka: &KafkaConfig, topic: &str) -> Result<LogReader, KafkaError> {
     let log = Assigned {
-        topic: ControlTopic::Schemas.name().to_owned(),
+        topic: topic.to_owned(),
         partition: 0,
         from: From::Beginning,
     };

@@ -5,11 +5,12 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use meshwork_kafka::control::{self, ControlTopicError};
-use meshwork_kafka::{Admin, KafkaConfig, KafkaError};
+use meshwork_kafka::{Admin, KafkaConfig, KafkaError, NewTopic};
 use meshwork_model::topic::ControlTopic;
 use meshwork_telemetry::{Latch, Metrics, Readiness};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::Config;
 use crate::http;
@@ -25,18 +26,30 @@ const ASK: Duration = Duration::from_secs(10);
 #[non_exhaustive]
 pub enum Error {
     /// `_schemas` can't be used as it is.
-    #[error("the registry can't start on its topic")]
-    Topic(#[source] ControlTopicError),
-    /// `_schemas` has more than one partition.
+    #[error("the registry can't start: {0}")]
+    Topic(ControlTopicError),
+    /// A topic of another name can't be used as it is.
     #[error(
-        "topic _schemas has {partitions} partitions and must have one: records in several have no order; copy it to a topic with one"
+        "topic {topic} has cleanup.policy={found}, and the latest record of every key must be kept for ever; mend it with: kafka-configs.sh --bootstrap-server <address> --alter --entity-type topics --entity-name {topic} --add-config cleanup.policy=compact"
+    )]
+    Cleanup {
+        /// The topic.
+        topic: String,
+        /// What it has.
+        found: String,
+    },
+    /// The topic has more than one partition.
+    #[error(
+        "topic {topic} has {partitions} partitions and must have one: records in several have no order; copy it to a topic with one"
     )]
     Partitions {
+        /// The topic.
+        topic: String,
         /// As many as it has.
         partitions: i32,
     },
     /// Kafka can't be used.
-    #[error("the registry can't go on")]
+    #[error(transparent)]
     Kafka(#[from] KafkaError),
 }
 
@@ -126,17 +139,17 @@ impl Service {
             let shared = Arc::clone(&shared);
             async move {
                 prepare(&kafka, &shared).await?;
-                let reader = reader::start(&kafka)?;
+                let reader = reader::start(&kafka, &shared.config.topic)?;
                 reader::follow(reader, shared, latch).await?;
                 Ok::<_, Error>(())
             }
         };
         // The log is followed until the last request is answered: the writer waits for what is
         // read.
-        let mut following = tokio::spawn(follower);
-        let working = tokio::spawn(worker.run());
+        let mut following = AbortOnDropHandle::new(tokio::spawn(follower));
+        let _working = AbortOnDropHandle::new(tokio::spawn(worker.run()));
         tokio::pin!(serving);
-        let result = tokio::select! {
+        tokio::select! {
             () = &mut serving => Ok(()),
             followed = &mut following => {
                 stop.cancel();
@@ -146,33 +159,33 @@ impl Service {
                     Err(panic) => std::panic::resume_unwind(panic.into_panic()),
                 }
             }
-        };
-        following.abort();
-        working.abort();
-        result
+        }
     }
 }
 
 /// Makes sure of the topic, and waits for Kafka as long as a start may.
 async fn prepare(kafka: &KafkaConfig, shared: &Shared) -> Result<(), Error> {
     let admin = Admin::new(kafka)?.with_timeout(ASK);
+    let topic = &shared.config.topic;
     let started = Instant::now();
     let limit = shared.config.startup_timeout.get();
     let partitions = loop {
-        match control::ensure(&admin, ControlTopic::Schemas).await {
+        match ensure(&admin, topic).await {
             Ok(partitions) => break partitions,
-            Err(ControlTopicError::Kafka(error))
+            Err(Error::Kafka(error))
                 if error.is_unreachable() && started.elapsed() < limit =>
             {
                 tracing::warn!(%error, "registry waits for Kafka");
             }
-            Err(ControlTopicError::Kafka(error)) => return Err(Error::Kafka(error)),
-            Err(error) => return Err(Error::Topic(error)),
+            Err(error) => return Err(error),
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     };
     if partitions != 1 {
-        return Err(Error::Partitions { partitions });
+        return Err(Error::Partitions {
+            topic: topic.clone(),
+            partitions,
+        });
     }
     // Only shown to clients that ask for it: the registry runs without.
     if let Ok(cluster) = admin.cluster().await {
@@ -181,4 +194,32 @@ async fn prepare(kafka: &KafkaConfig, shared: &Shared) -> Result<(), Error> {
             .set(cluster.cluster_id.unwrap_or_default());
     }
     Ok(())
+}
+
+/// Creates the topic where it is not there, checks it, and gives its partitions.
+async fn ensure(admin: &Admin, topic: &str) -> Result<i32, Error> {
+    if topic == ControlTopic::Schemas.name() {
+        return control::ensure(admin, ControlTopic::Schemas)
+            .await
+            .map_err(|error| match error {
+                ControlTopicError::Kafka(error) => Error::Kafka(error),
+                error => Error::Topic(error),
+            });
+    }
+    if admin.topic(topic).await?.is_none() {
+        let new = NewTopic::new(topic, 1).with("cleanup.policy", "compact");
+        admin.create_topic(&new).await?;
+    }
+    let configs = admin.topic_configs(topic).await?;
+    let found = configs
+        .get("cleanup.policy")
+        .and_then(|config| config.value.clone())
+        .unwrap_or_default();
+    if found != "compact" {
+        return Err(Error::Cleanup {
+            topic: topic.to_owned(),
+            found,
+        });
+    }
+    Ok(admin.topic(topic).await?.map_or(1, |info| info.partitions))
 }

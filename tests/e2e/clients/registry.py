@@ -133,11 +133,22 @@ def calls(registry, suffix):
     assert registry.test_compatibility(subject, Schema(ORDER_V2, "AVRO"))
     assert not registry.test_compatibility(subject, Schema(ORDER_BAD, "AVRO"))
 
-    registry.register_schema(subject, Schema(ORDER_V2, "AVRO"), normalize_schemas=True)
+    two = registry.register_schema(subject, Schema(ORDER_V2, "AVRO"), normalize_schemas=True)
+    assert registry.test_compatibility_all_versions(subject, Schema(ORDER_V1, "AVRO"))
+    assert subject in registry.get_subjects_by_schema_id(two)
+    assert (subject, 2) in [(v.subject, v.version) for v in registry.get_schema_versions(two)]
+    assert registry.get_referenced_by(subject, 2) == []
+    assert registry.get_schema_types() == ["AVRO"]
+    assert registry.get_contexts() == ["."]
+    assert registry.get_global_mode() == "READWRITE"
+    assert registry.get_config(subject).compatibility_level == "FULL"
+
     assert registry.delete_version(subject, 2) == 2
     assert registry.get_versions(subject) == [1]
     assert registry.delete_subject(subject) == [1]
+    registry.clear_latest_caches()
     refused(lambda: registry.get_latest_version(subject), 404, 40401)
+    refused(lambda: registry.delete_subject(subject), 404, 40404)
     assert registry.delete_subject(subject, permanent=True) == [1, 2]
     refused(lambda: registry.delete_subject(subject), 404, 40401)
 

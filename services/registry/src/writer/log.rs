@@ -5,7 +5,6 @@ use std::time::Duration;
 use meshwork_kafka::{
     Delivered, KafkaConfig, KafkaError, OutRecord, Producer, ProducerOptions, SendError,
 };
-use meshwork_model::topic::ControlTopic;
 use tokio::sync::oneshot;
 
 use crate::config::Config;
@@ -75,7 +74,7 @@ impl Log {
         for record in records {
             let (tell, told) = oneshot::channel();
             let out = OutRecord {
-                topic: ControlTopic::Schemas.name(),
+                topic: &shared.config.topic,
                 partition: Some(0),
                 key: Some(&record.key),
                 value: record.value.as_deref(),

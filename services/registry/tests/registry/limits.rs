@@ -1,0 +1,152 @@
+//! Bad and hostile requests.
+
+use std::time::Duration;
+
+use meshwork_model::units::{ByteSize, HumanDuration};
+use meshwork_registry::Config;
+use meshwork_testkit::{DEADLINE, unique};
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::harness::{Registry, answer, record};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_requests_are_told_apart() {
+    let registry = Registry::with(Config {
+        topic: unique("schemas"),
+        max_body_bytes: ByteSize::from_mib(1),
+        max_record_bytes: 20_000,
+        ..Config::default()
+    })
+    .await;
+    let long_doc = format!(
+        r#"{{"type":"record","name":"R","doc":"{}","fields":[]}}"#,
+        "x".repeat(20_000)
+    );
+    let deep = format!("{}\"int\"{}", r#"{"type":"array","items":"#.repeat(10_000), "}".repeat(10_000));
+    let v1 = "application/vnd.schemaregistry.v1+json";
+    let schema = |text: &str| json!({ "schema": text }).to_string();
+    for (subject, kind, body, status, code) in [
+        ("s", v1, "x".repeat(1 << 20) + "x", 413, 413),
+        ("s", "text/plain", schema("\"string\""), 415, 415),
+        ("s", v1, String::new(), 422, 422),
+        ("s", v1, "{\"schema\":".to_owned(), 400, 400),
+        ("s", v1, "[]".to_owned(), 400, 400),
+        ("s", v1, "{\"schema\":1}".to_owned(), 400, 400),
+        ("s", v1, "{}".to_owned(), 422, 42201),
+        ("s", v1, schema(""), 422, 42201),
+        ("s", v1, schema("not avro"), 422, 42201),
+        ("s", v1, schema("\"string\" trailing"), 422, 42201),
+        ("s", v1, schema(r#"{"type":"record","name":"a-b","fields":[]}"#), 422, 42201),
+        (
+            "s",
+            v1,
+            schema(r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int","default":"x"}]}"#),
+            422,
+            42201,
+        ),
+        ("s", v1, schema(&deep), 422, 42201),
+        ("s", v1, json!({ "schema": "{}", "schemaType": "JSON" }).to_string(), 422, 42201),
+        ("s", v1, schema(&long_doc), 422, 42209),
+        ("s", v1, json!({ "schema": "\"int\"", "id": 7 }).to_string(), 422, 42205),
+        ("s", v1, json!({ "schema": "\"int\"", "version": 5 }).to_string(), 422, 42201),
+        ("a%0Ab", v1, schema("\"string\""), 422, 42208),
+        ("__GLOBAL", v1, schema("\"string\""), 422, 42208),
+    ] {
+        let request = registry
+            .request("POST".parse().unwrap(), &format!("/subjects/{subject}/versions"))
+            .header("Content-Type", kind)
+            .body(body.clone());
+        let (got, body) = answer(request).await;
+        assert_eq!((got, &body["error_code"]), (status, &json!(code)), "{body}");
+        assert!(!body["message"].as_str().unwrap().is_empty());
+    }
+    assert_eq!(registry.ok("GET", "/subjects?deleted=true", None).await, json!([]));
+    // Repeated members are legal, and the last one counts; so do unknown ones, and no type at all.
+    let body = r#"{"schema":"\"int\"","new":{},"schema":"\"string\""}"#;
+    let request = registry
+        .request("POST".parse().unwrap(), "/subjects/s/versions")
+        .body(body);
+    let (status, answer) = answer(request).await;
+    assert_eq!((status, &answer["schema"]), (200, &json!("\"string\"")));
+    registry.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_that_never_end_are_not_waited_for() {
+    let registry = Registry::with(Config {
+        topic: unique("schemas"),
+        header_timeout: HumanDuration::from_millis(200),
+        ..Config::default()
+    })
+    .await;
+    let address = registry.url.strip_prefix("http://").unwrap();
+    let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
+    socket.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ").await.unwrap();
+    let mut rest = Vec::new();
+    // Closed by the registry, with or without a word.
+    tokio::time::timeout(DEADLINE, socket.read_to_end(&mut rest))
+        .await
+        .expect("the connection is closed at the header deadline")
+        .ok();
+    // A request that is sent whole is still answered.
+    tokio::time::sleep(Duration::ZERO).await;
+    registry.ok("GET", "/", None).await;
+    registry.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn as_many_connections_as_are_allowed_and_the_next_one_waits() {
+    let registry = Registry::with(Config {
+        topic: unique("schemas"),
+        max_connections: 2,
+        ..Config::default()
+    })
+    .await;
+    let address = registry.url.strip_prefix("http://").unwrap();
+    let idle = tokio::net::TcpStream::connect(address).await.unwrap();
+    let calls = (0..8).map(|_| {
+        let url = format!("{}/", registry.url);
+        // Each with a connection of its own, closed after its answer.
+        async move {
+            reqwest::Client::new()
+                .get(url)
+                .header("Connection", "close")
+                .send()
+                .await
+                .unwrap()
+                .status()
+                .as_u16()
+        }
+    });
+    for call in calls.map(tokio::spawn).collect::<Vec<_>>() {
+        let status = tokio::time::timeout(DEADLINE, call).await.unwrap().unwrap();
+        assert_eq!(status, 200);
+    }
+    drop(idle);
+    registry.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_at_once_give_one_id_for_one_content() {
+    let registry = crate::harness::shared(Registry::start().await);
+    let calls: Vec<_> = (0..60)
+        .map(|n| {
+            let registry = std::sync::Arc::clone(&registry);
+            tokio::spawn(async move {
+                // Twenty contents, three subjects each.
+                let text = record(&format!("R{}", n % 20), r#"{"name":"a","type":"int"}"#);
+                let id = registry.register(&format!("s{n}"), &text).await;
+                (text, id)
+            })
+        })
+        .collect();
+    let mut ids = std::collections::BTreeMap::new();
+    for call in calls {
+        let (text, id) = call.await.unwrap();
+        assert_eq!(*ids.entry(text).or_insert(id), id);
+    }
+    let mut all: Vec<i64> = ids.into_values().collect();
+    all.sort_unstable();
+    assert_eq!(all, (1..=20).collect::<Vec<i64>>());
+}

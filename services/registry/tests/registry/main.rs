@@ -1,0 +1,17 @@
+//! The registry on real Kafka: what it answers, what it writes, and what it knows after a restart.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs,
+    reason = "tests fail loudly"
+)]
+
+mod api;
+mod clients;
+mod harness;
+mod limits;
+mod log;
+mod normal_form;
+mod restart;

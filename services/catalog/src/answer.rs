@@ -205,6 +205,19 @@ pub struct SearchItem {
     pub matched: Vec<String>,
 }
 
+/// Answer of `GET /v1/changes`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangePage {
+    /// Changes in the order of the log.
+    pub items: Vec<ChangeItem>,
+    /// Asks for the next page, as `after`; none where there is no more for now.
+    pub next_cursor: Option<String>,
+    /// How far the answer reaches.
+    pub as_of: CatalogAsOf,
+    /// What is missing from the answer, and why.
+    pub unavailable: Vec<String>,
+}
+
 /// One change, from `mesh.catalog.changes`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangeItem {

@@ -11,7 +11,7 @@ use meshwork_state::StateError;
 use parking_lot::RwLock;
 
 use crate::answer::{
-    CatalogAsOf, ChangeItem, Page, ProductDetail, ProductItem, SearchAnswer, SearchItem,
+    CatalogAsOf, ChangeItem, ChangePage, Page, ProductDetail, ProductItem, SearchAnswer, SearchItem,
 };
 use crate::cursor::Cursor;
 use crate::search::{Filter, SearchIndex, product_version};
@@ -204,7 +204,7 @@ impl Handle {
         after: Option<i64>,
         urn: Option<&Urn>,
         asked: Option<usize>,
-    ) -> Result<Page<ChangeItem>, Problem> {
+    ) -> Result<ChangePage, Problem> {
         self.ready()?;
         let from = after.map_or(0, |after| after.saturating_add(1));
         let limit = limit(asked);
@@ -219,9 +219,8 @@ impl Handle {
         let more = found.len() > limit;
         found.truncate(limit);
         let last = found.last().map(|(offset, _)| *offset);
-        Ok(Page {
+        Ok(ChangePage {
             next_cursor: last.filter(|_| more).map(|last| last.to_string()),
-            total: count(found.len()),
             items: found
                 .iter()
                 .map(|(offset, change)| ChangeItem::new(*offset, change))

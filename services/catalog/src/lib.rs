@@ -15,9 +15,11 @@ mod read;
 pub mod search;
 mod service;
 mod view;
+mod watch;
 
 pub use config::Config;
 pub use error::Error;
 pub use handle::{Handle, LIMIT_DEFAULT, LIMIT_MAX, ListRequest};
 pub use read::{CatalogSnapshot, ReadCatalogError, UnreadableAnnouncement, read_catalog};
 pub use service::{Context, Service};
+pub use watch::{CatalogEvent, CatalogWatch, WatchFrom};

@@ -10,7 +10,8 @@
 use std::path::Path;
 
 use meshwork_avro::compatibility::incompatibilities;
-use meshwork_avro::{ParseOptions, Schema, Strictness, guid};
+use meshwork_avro::{ParseOptions, Schema, Strictness, check_stability, guid};
+use proptest::prelude::*;
 use serde_json::Value;
 
 fn cases(file: &str) -> Vec<Value> {
@@ -116,4 +117,121 @@ fn texts_and_guids_agree_with_confluent() {
         }
         Ok(())
     });
+}
+
+/// The texts of the schemas in a case.
+fn schemas(file: &str, case: &Value) -> Vec<String> {
+    ["reader", "writer", "schema"]
+        .iter()
+        .filter_map(|key| match &case[*key] {
+            Value::Null => None,
+            Value::String(text) if file.starts_with("avro-normal-form") => Some(text.clone()),
+            schema => Some(schema.to_string()),
+        })
+        .collect()
+}
+
+#[test]
+fn apache_avro_reads_the_interchange_text() {
+    for file in [
+        "avro-compat/random-pairs.jsonl",
+        "avro-compat/pairs.jsonl",
+        "avro-normal-form/normal-form.jsonl",
+        "avro-datum/datums.jsonl",
+    ] {
+        agree(&cases(file), |case| {
+            for text in schemas(file, case) {
+                let options = ParseOptions {
+                    strictness: Strictness::Stored,
+                    ..ParseOptions::default()
+                };
+                let schema = Schema::parse_with(&text, &options).map_err(|e| e.to_string())?;
+                let text = schema.interchange_text();
+                apache_avro::Schema::parse_str(&text).map_err(|e| format!("{text}: {e}"))?;
+            }
+            Ok(())
+        });
+    }
+}
+
+#[test]
+fn texts_of_all_cases_are_stable() {
+    for file in [
+        "avro-compat/random-pairs.jsonl",
+        "avro-normal-form/normal-form.jsonl",
+    ] {
+        agree(&cases(file), |case| {
+            schemas(file, case)
+                .iter()
+                .try_for_each(|text| check_stability(text))
+        });
+    }
+}
+
+/// A schema text with one piece put in, taken out or copied to another place.
+fn mutated() -> impl Strategy<Value = String> {
+    let texts: Vec<String> = cases("avro-normal-form/normal-form.jsonl")
+        .iter()
+        .map(|case| case["schema"].as_str().unwrap().to_owned())
+        .collect();
+    let pieces = vec![
+        "",
+        "",
+        "\"",
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "null",
+        "\"R0\"",
+        "\"N1\"",
+        "{}",
+        "[]",
+        "1e999",
+        "\\u0000",
+        "\\ud800",
+        "é",
+        "/*",
+        "//",
+        "\"type\":\"error\",",
+        "\"default\":{},",
+        "-0",
+        "99999999999999999999",
+        "\"aliases\":[\".a\",\"b.c\"],",
+        "\"namespace\":\"\",",
+    ];
+    (
+        proptest::sample::select(texts),
+        proptest::sample::select(pieces),
+        any::<[proptest::sample::Index; 3]>(),
+    )
+        .prop_map(|(text, piece, at)| {
+            let cut = |at: usize| text.floor_char_boundary(at);
+            let mut at = at.map(|at| cut(at.index(text.len() + 1)));
+            at.sort_unstable();
+            let [from, to, end] = at;
+            let copied = if piece.is_empty() {
+                &text[to..end]
+            } else {
+                piece
+            };
+            let rest = cut(to.min(from + 20)).max(from);
+            format!("{}{copied}{}", &text[..from], &text[rest..])
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_text_panics(text in mutated()) {
+        check_stability(&text).unwrap();
+    }
+
+    #[test]
+    fn no_junk_panics(text in "[\\[\\]{}\":,a-z0-9./*\\\\ -]{0,60}") {
+        check_stability(&text).unwrap();
+    }
 }

@@ -86,7 +86,9 @@ fn fits(builder: &mut Builder, node: NodeId, value: &Json) -> Result<bool, Stop>
             true
         }
         Kind::Union(branches) => {
-            for branch in branches.clone() {
+            let branches = branches.clone();
+            builder.spend(branches.len()).map_err(Stop::Fault)?;
+            for branch in branches {
                 if fits(builder, branch, value)? {
                     return Ok(true);
                 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::build::{Builder, Segment};
+use super::build::Builder;
 use super::error::{ParseError, ParseFault};
 use super::resolve::target;
 use crate::schema::{Inner, Kind, NodeId, Schema};
@@ -69,12 +69,6 @@ pub(super) fn finish(
         .iter()
         .filter_map(|id| places.get(id.index()).copied().flatten())
         .collect();
-    debug_assert!(
-        builder
-            .path
-            .iter()
-            .all(|segment| matches!(segment, Segment::Item(_)))
-    );
     Ok(Schema {
         inner: Arc::new(Inner {
             nodes,

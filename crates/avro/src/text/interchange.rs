@@ -357,10 +357,8 @@ impl Writer<'_> {
         match (&node.kind, value) {
             (Kind::Null, Json::Null) | (Kind::Boolean, Json::Bool(_)) => true,
             (Kind::Int, Json::Number(Number::Integer(value))) => i32::try_from(*value).is_ok(),
-            (Kind::Long, Json::Number(Number::Integer(_)))
-            | (Kind::Float | Kind::Double, Json::Number(Number::Integer(_) | Number::Double(_))) => {
-                true
-            }
+            (Kind::Long, Json::Number(Number::Integer(_))) => true,
+            (Kind::Float | Kind::Double, Json::Number(number)) => number.as_f64().is_finite(),
             (Kind::Bytes | Kind::String | Kind::Fixed(_), Json::String(_)) => {
                 node.logical.is_none()
             }

@@ -427,3 +427,6 @@ fn incompatible(subject: &str, error: RegistryClientError) -> RegistryClientErro
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -67,7 +67,7 @@ mod tests {
         for (bytes, error) in [
             (&[][..], FramingError::TooShort(0)),
             (&[0, 0, 0, 1], FramingError::TooShort(4)),
-            (&[b'{'], FramingError::Magic(b'{')),
+            (b"{", FramingError::Magic(b'{')),
             (&[1, 0, 0, 0, 1, 0], FramingError::Magic(1)),
             (&[0, 0, 0, 0, 0], FramingError::Id(0)),
             (&[0, 0xff, 0xff, 0xff, 0xff], FramingError::Id(-1)),

@@ -123,7 +123,10 @@ fn view(state: &State) -> BTreeMap<String, String> {
         for (number, version) in versions.all() {
             view.insert(
                 format!("{subject}/{number}"),
-                format!("{} {} {}", version.id, version.content.guid, version.deleted),
+                format!(
+                    "{} {} {}",
+                    version.id, version.content.guid, version.deleted
+                ),
             );
         }
         view.insert(
@@ -242,7 +245,12 @@ fn record_bytes() -> impl Strategy<Value = Option<Vec<u8>>> {
         Just("CONTEXT"),
         Just("ASSOC"),
     ];
-    let subject = prop_oneof![Just("a"), Just(":.ctx:a"), Just(":.ctx:"), Just("__meshwork")];
+    let subject = prop_oneof![
+        Just("a"),
+        Just(":.ctx:a"),
+        Just(":.ctx:"),
+        Just("__meshwork")
+    ];
     let small = -1..4i64;
     prop_oneof![
         1 => Just(None),

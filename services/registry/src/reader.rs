@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use meshwork_kafka::{Assigned, From, KafkaConfig, KafkaError, LogReader, ReaderOptions};
+use meshwork_model::time::Timestamp;
 use meshwork_telemetry::Latch;
 
 use crate::shared::Shared;
@@ -51,7 +52,7 @@ pub(crate) async fn follow(
             for record in records {
                 let applied = state.apply(&LogRecord {
                     offset: record.offset,
-                    timestamp: record.timestamp.map_or(-1, |t| t.as_millis()),
+                    timestamp: record.timestamp.map_or(-1, Timestamp::as_millis),
                     key: record.key.as_deref(),
                     value: record.value.as_deref(),
                 });

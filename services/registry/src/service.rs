@@ -172,9 +172,7 @@ async fn prepare(kafka: &KafkaConfig, shared: &Shared) -> Result<(), Error> {
     let partitions = loop {
         match ensure(&admin, topic).await {
             Ok(partitions) => break partitions,
-            Err(Error::Kafka(error))
-                if error.is_unreachable() && started.elapsed() < limit =>
-            {
+            Err(Error::Kafka(error)) if error.is_unreachable() && started.elapsed() < limit => {
                 tracing::warn!(%error, "registry waits for Kafka");
             }
             Err(error) => return Err(error),

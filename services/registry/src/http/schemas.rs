@@ -54,8 +54,8 @@ fn holder<'a>(
     };
     all()
         .filter(|(_, _, version)| !version.deleted)
-        .last()
-        .or_else(|| all().last())
+        .next_back()
+        .or_else(|| all().next_back())
 }
 
 /// A subject that does not hold the id is no error in the default context: other contexts are

@@ -190,8 +190,10 @@ impl ReadKey {
 mod tests {
     use super::*;
 
+    type Fixture = (&'static str, fn() -> Key);
+
     /// Frozen: what Confluent writes. Never to be changed.
-    const FIXTURES: [(&str, fn() -> Key); 10] = [
+    const FIXTURES: [Fixture; 10] = [
         (
             r#"{"keytype":"SCHEMA","subject":"t-value","version":1,"magic":1}"#,
             || Key::Schema {

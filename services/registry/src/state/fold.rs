@@ -61,7 +61,7 @@ impl State {
         }
         match key {
             Key::Schema { subject, version } => {
-                self.apply_schema(record, (Subject::new(&subject), version), value)
+                self.apply_schema(record, &(Subject::new(&subject), version), value)
             }
             Key::Config { subject } => self.apply_settings(subject.as_deref(), value),
             Key::Mode { subject } => self.apply_mode(subject.as_deref(), value),
@@ -99,11 +99,11 @@ impl State {
     fn apply_schema(
         &mut self,
         record: &LogRecord<'_>,
-        place: Place,
+        place: &Place,
         value: Option<&[u8]>,
     ) -> Applied {
         let Some(bytes) = value else {
-            self.remove(&place);
+            self.remove(place);
             return Ok(());
         };
         let value: SchemaValue = read(bytes)?;
@@ -112,7 +112,7 @@ impl State {
             .filter(|id| *id >= 1)
             .ok_or(Oddity::OutOfRange)?;
         let content = content_of(&value);
-        let (subject, version) = &place;
+        let (subject, version) = place;
         let context = self
             .contexts
             .entry(subject.context().to_owned())
@@ -128,7 +128,7 @@ impl State {
             .version(subject, *version)
             .is_some_and(|former| former.id != id || former.content.guid != content.guid);
         if another {
-            self.remove(&place);
+            self.remove(place);
         }
         let extra = Extra {
             md5: value.md5,

@@ -383,10 +383,16 @@ async fn keeps_to_the_level_and_gives_every_reason() {
     );
 
     // An invalid schema is an error, and verbosely a verdict.
-    let (status, answer) = registry.call("POST", path, body("{\"type\":\"nope\"}")).await;
+    let (status, answer) = registry
+        .call("POST", path, body("{\"type\":\"nope\"}"))
+        .await;
     assert_eq!((status, &answer["error_code"]), (422, &json!(42201)));
     let verdict = registry
-        .ok("POST", &format!("{path}?verbose=true"), body("{\"type\":\"nope\"}"))
+        .ok(
+            "POST",
+            &format!("{path}?verbose=true"),
+            body("{\"type\":\"nope\"}"),
+        )
         .await;
     assert_eq!(verdict["is_compatible"], json!(false));
     assert_eq!(verdict["messages"].as_array().unwrap().len(), 1);
@@ -534,7 +540,10 @@ async fn configures() {
     .await;
     let id = registry.ok("GET", "/v1/metadata/id", None).await;
     let clusters = &id["scope"]["clusters"];
-    assert_eq!(clusters["schema-registry-cluster"], json!("schema-registry"));
+    assert_eq!(
+        clusters["schema-registry-cluster"],
+        json!("schema-registry")
+    );
     assert!(!clusters["kafka-cluster"].as_str().unwrap().is_empty());
     registry.stop().await;
 }
@@ -562,9 +571,16 @@ async fn follows_references() {
     assert_ne!(id, customer_id);
 
     let resolved = registry
-        .ok("GET", &format!("/schemas/ids/{customer_id}?format=resolved"), None)
+        .ok(
+            "GET",
+            &format!("/schemas/ids/{customer_id}?format=resolved"),
+            None,
+        )
         .await;
-    assert!(resolved["schema"].as_str().unwrap().contains("street"), "{resolved}");
+    assert!(
+        resolved["schema"].as_str().unwrap().contains("street"),
+        "{resolved}"
+    );
     let path = "/subjects/address/versions/1/referencedby";
     assert_eq!(registry.ok("GET", path, None).await, json!([customer_id]));
 
@@ -574,7 +590,11 @@ async fn follows_references() {
         &format!(r#"{{"name":"address","type":{address}}}"#),
     );
     let found = registry
-        .ok("POST", "/subjects/customer", Some(json!({ "schema": inlined })))
+        .ok(
+            "POST",
+            "/subjects/customer",
+            Some(json!({ "schema": inlined })),
+        )
         .await;
     assert_eq!(found["version"], json!(1));
 
@@ -582,8 +602,20 @@ async fn follows_references() {
     play(
         &registry,
         vec![
-            step("DELETE", "/subjects/address", None, 422, refused(42206, in_use)),
-            step("DELETE", "/subjects/address/versions/1", None, 422, refused(42206, in_use)),
+            step(
+                "DELETE",
+                "/subjects/address",
+                None,
+                422,
+                refused(42206, in_use),
+            ),
+            step(
+                "DELETE",
+                "/subjects/address/versions/1",
+                None,
+                422,
+                refused(42206, in_use),
+            ),
             step("DELETE", "/subjects/customer", None, 200, json!([1])),
             step("DELETE", "/subjects/address", None, 200, json!([1])),
             // A soft-deleted one still refers to it.
@@ -601,7 +633,11 @@ async fn follows_references() {
     let (status, answer) = registry
         .call("POST", "/subjects/other/versions", Some(body))
         .await;
-    assert_eq!((status, &answer["error_code"]), (422, &json!(42201)), "{answer}");
+    assert_eq!(
+        (status, &answer["error_code"]),
+        (422, &json!(42201)),
+        "{answer}"
+    );
     registry.stop().await;
 }
 
@@ -619,10 +655,20 @@ async fn keeps_metadata_and_rules_as_a_part_of_identity() {
     let answer = registry
         .ok("POST", "/subjects/s/versions", Some(body))
         .await;
-    assert_eq!(answer["guid"], json!("5df41ac9-48a7-37b8-6c9d-3686140acad9"));
-    assert_eq!(answer["metadata"]["tags"]["**.ssn"], json!(["PII", "PRIVATE"]));
+    assert_eq!(
+        answer["guid"],
+        json!("5df41ac9-48a7-37b8-6c9d-3686140acad9")
+    );
+    assert_eq!(
+        answer["metadata"]["tags"]["**.ssn"],
+        json!(["PII", "PRIVATE"])
+    );
     let plain = registry
-        .ok("POST", "/subjects/t/versions", Some(json!({ "schema": "\"string\"" })))
+        .ok(
+            "POST",
+            "/subjects/t/versions",
+            Some(json!({ "schema": "\"string\"" })),
+        )
         .await;
     assert_ne!(plain["id"], answer["id"]);
     // What a later version lacks comes from the latest one.
@@ -633,7 +679,10 @@ async fn keeps_metadata_and_rules_as_a_part_of_identity() {
     let next = registry
         .ok("POST", "/subjects/s/versions", Some(rules))
         .await;
-    assert_eq!((&next["version"], &next["metadata"]), (&json!(2), &answer["metadata"]));
+    assert_eq!(
+        (&next["version"], &next["metadata"]),
+        (&json!(2), &answer["metadata"])
+    );
     assert_eq!(next["ruleSet"]["domainRules"][0]["disabled"], json!(false));
     let found = registry
         .ok("GET", "/subjects/s/metadata?key=owner&value=Bob", None)
@@ -673,7 +722,10 @@ async fn ids_are_told_with_a_subject_where_asked_for() {
         .ok("GET", "/schemas/ids/1?subject=:.ctx:s", None)
         .await;
     assert_eq!(told["schema"], json!("\"bytes\""));
-    assert_eq!(registry.ok("GET", "/contexts", None).await, json!([".", ".ctx"]));
+    assert_eq!(
+        registry.ok("GET", "/contexts", None).await,
+        json!([".", ".ctx"])
+    );
     let all = registry.ok("GET", "/schemas?latestOnly=true", None).await;
     let subjects: Vec<&str> = all
         .as_array()

@@ -13,8 +13,8 @@ use meshwork_registry_client::{
 };
 use schema_registry_converter::async_impl::avro::{AvroDecoder, AvroEncoder};
 use schema_registry_converter::async_impl::schema_registry::SrSettings;
-use schema_registry_converter::schema_registry_common::SubjectNameStrategy;
 use schema_registry_converter::avro_common::get_supplied_schema;
+use schema_registry_converter::schema_registry_common::SubjectNameStrategy;
 use serde_json::json;
 
 use crate::harness::{Registry, record};
@@ -24,7 +24,10 @@ async fn our_client_finds_registers_and_remembers() {
     let registry = Registry::start().await;
     let client = registry.client();
     let one = record("R", r#"{"name":"a","type":"string"}"#);
-    let two = record("R", r#"{"name":"a","type":"string"},{"name":"b","type":"int","default":1}"#);
+    let two = record(
+        "R",
+        r#"{"name":"a","type":"string"},{"name":"b","type":"int","default":1}"#,
+    );
     let bad = record("R", r#"{"name":"c","type":"string"}"#);
 
     assert_eq!(client.latest("s").await.unwrap(), None);
@@ -33,7 +36,10 @@ async fn our_client_finds_registers_and_remembers() {
     let first = client.register("s", &one, &[], false).await.unwrap();
     assert_eq!((first.version, first.id.get()), (1, 1));
     assert_eq!(client.register("s", &one, &[], false).await.unwrap(), first);
-    assert_eq!(client.look_up("s", &one).await.unwrap(), Some(first.clone()));
+    assert_eq!(
+        client.look_up("s", &one).await.unwrap(),
+        Some(first.clone())
+    );
     let second = client.register("s", &two, &[], false).await.unwrap();
     assert_eq!(client.latest("s").await.unwrap(), Some(second.clone()));
     assert_eq!(client.version("s", 1).await.unwrap(), Some(first.clone()));
@@ -42,7 +48,10 @@ async fn our_client_finds_registers_and_remembers() {
 
     assert!(client.compatibility("none", &bad).await.unwrap().compatible);
     let verdict = client.compatibility("s", &bad).await.unwrap();
-    assert!(!verdict.compatible && verdict.messages.len() > 1, "{verdict:?}");
+    assert!(
+        !verdict.compatible && verdict.messages.len() > 1,
+        "{verdict:?}"
+    );
     let error = client.register("s", &bad, &[], false).await.unwrap_err();
     assert!(
         matches!(&error, RegistryClientError::Incompatible { subject, .. } if subject == "s"),
@@ -55,7 +64,10 @@ async fn our_client_finds_registers_and_remembers() {
 
     assert!(client.cached_schema(first.id).is_none());
     let stored = client.schema(first.id).await.unwrap();
-    assert_eq!((stored.text.as_str(), &stored.guid), (one.as_str(), &first.guid));
+    assert_eq!(
+        (stored.text.as_str(), &stored.guid),
+        (one.as_str(), &first.guid)
+    );
     assert!(client.cached_schema(first.id).is_some());
     let unknown = SchemaId::new(999).unwrap();
     assert!(client.schema(unknown).await.unwrap_err().is_not_found());
@@ -165,7 +177,9 @@ async fn schema_registry_converter_works() {
         .await
         .unwrap();
     let id = unframe(&bytes).unwrap().0;
-    let there = registry.ok("GET", "/subjects/orders-value/versions/latest", None).await;
+    let there = registry
+        .ok("GET", "/subjects/orders-value/versions/latest", None)
+        .await;
     assert_eq!(there["id"], json!(id.get()));
     let decoded = decoder.decode(Some(&bytes)).await.unwrap();
     assert_eq!(decoded.name.unwrap().name(), "Order");

@@ -23,7 +23,11 @@ async fn bad_requests_are_told_apart() {
         r#"{{"type":"record","name":"R","doc":"{}","fields":[]}}"#,
         "x".repeat(20_000)
     );
-    let deep = format!("{}\"int\"{}", r#"{"type":"array","items":"#.repeat(10_000), "}".repeat(10_000));
+    let deep = format!(
+        "{}\"int\"{}",
+        r#"{"type":"array","items":"#.repeat(10_000),
+        "}".repeat(10_000)
+    );
     let v1 = "application/vnd.schemaregistry.v1+json";
     let schema = |text: &str| json!({ "schema": text }).to_string();
     for (subject, kind, body, status, code) in [
@@ -37,31 +41,63 @@ async fn bad_requests_are_told_apart() {
         ("s", v1, schema(""), 422, 42201),
         ("s", v1, schema("not avro"), 422, 42201),
         ("s", v1, schema("\"string\" trailing"), 422, 42201),
-        ("s", v1, schema(r#"{"type":"record","name":"a-b","fields":[]}"#), 422, 42201),
         (
             "s",
             v1,
-            schema(r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int","default":"x"}]}"#),
+            schema(r#"{"type":"record","name":"a-b","fields":[]}"#),
+            422,
+            42201,
+        ),
+        (
+            "s",
+            v1,
+            schema(
+                r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int","default":"x"}]}"#,
+            ),
             422,
             42201,
         ),
         ("s", v1, schema(&deep), 422, 42201),
-        ("s", v1, json!({ "schema": "{}", "schemaType": "JSON" }).to_string(), 422, 42201),
+        (
+            "s",
+            v1,
+            json!({ "schema": "{}", "schemaType": "JSON" }).to_string(),
+            422,
+            42201,
+        ),
         ("s", v1, schema(&long_doc), 422, 42209),
-        ("s", v1, json!({ "schema": "\"int\"", "id": 7 }).to_string(), 422, 42205),
-        ("s", v1, json!({ "schema": "\"int\"", "version": 5 }).to_string(), 422, 42201),
+        (
+            "s",
+            v1,
+            json!({ "schema": "\"int\"", "id": 7 }).to_string(),
+            422,
+            42205,
+        ),
+        (
+            "s",
+            v1,
+            json!({ "schema": "\"int\"", "version": 5 }).to_string(),
+            422,
+            42201,
+        ),
         ("a%0Ab", v1, schema("\"string\""), 422, 42208),
         ("__GLOBAL", v1, schema("\"string\""), 422, 42208),
     ] {
         let request = registry
-            .request("POST".parse().unwrap(), &format!("/subjects/{subject}/versions"))
+            .request(
+                "POST".parse().unwrap(),
+                &format!("/subjects/{subject}/versions"),
+            )
             .header("Content-Type", kind)
             .body(body.clone());
         let (got, body) = answer(request).await;
         assert_eq!((got, &body["error_code"]), (status, &json!(code)), "{body}");
         assert!(!body["message"].as_str().unwrap().is_empty());
     }
-    assert_eq!(registry.ok("GET", "/subjects?deleted=true", None).await, json!([]));
+    assert_eq!(
+        registry.ok("GET", "/subjects?deleted=true", None).await,
+        json!([])
+    );
     // Repeated members are legal, and the last one counts; so do unknown ones, and no type at all.
     let body = r#"{"schema":"\"int\"","new":{},"schema":"\"string\""}"#;
     let request = registry
@@ -82,7 +118,10 @@ async fn headers_that_never_end_are_not_waited_for() {
     .await;
     let address = registry.url.strip_prefix("http://").unwrap();
     let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
-    socket.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ").await.unwrap();
+    socket
+        .write_all(b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+        .await
+        .unwrap();
     let mut rest = Vec::new();
     // Closed by the registry, with or without a word.
     tokio::time::timeout(DEADLINE, socket.read_to_end(&mut rest))

@@ -17,17 +17,29 @@ async fn writes_what_confluent_writes() {
     registry.register("t-value", "{\"type\": \"string\"}").await;
     for (method, path, body) in [
         ("PUT", "/config", Some(json!({ "compatibility": "FULL" }))),
-        ("PUT", "/config/t-value", Some(json!({ "compatibility": "FULL" }))),
+        (
+            "PUT",
+            "/config/t-value",
+            Some(json!({ "compatibility": "FULL" })),
+        ),
         ("DELETE", "/config/t-value", None),
         ("DELETE", "/subjects/t-value/versions/1", None),
-        ("DELETE", "/subjects/t-value/versions/1?permanent=true", None),
+        (
+            "DELETE",
+            "/subjects/t-value/versions/1?permanent=true",
+            None,
+        ),
     ] {
         registry.ok(method, path, body).await;
     }
     registry.register("t", "\"int\"").await;
-    registry.ok("PUT", "/config/t", Some(json!({ "compatibility": "NONE" }))).await;
+    registry
+        .ok("PUT", "/config/t", Some(json!({ "compatibility": "NONE" })))
+        .await;
     registry.ok("DELETE", "/subjects/t", None).await;
-    registry.ok("DELETE", "/subjects/t?permanent=true", None).await;
+    registry
+        .ok("DELETE", "/subjects/t?permanent=true", None)
+        .await;
     registry.register(":.ctx:s", "\"bytes\"").await;
 
     let schema = |subject: &str, version: u32| {
@@ -37,7 +49,9 @@ async fn writes_what_confluent_writes() {
     let expected: Vec<(String, Option<&str>)> = vec![
         (
             schema("t-value", 1),
-            Some(r#"{"subject":"t-value","version":1,"id":1,"schemaType":"AVRO","schema":"\"string\"","deleted":false}"#),
+            Some(
+                r#"{"subject":"t-value","version":1,"id":1,"schemaType":"AVRO","schema":"\"string\"","deleted":false}"#,
+            ),
         ),
         (
             r#"{"keytype":"CONFIG","magic":0}"#.to_owned(),
@@ -47,16 +61,23 @@ async fn writes_what_confluent_writes() {
             r#"{"keytype":"CONFIG","subject":"t-value","magic":0}"#.to_owned(),
             Some(r#"{"subject":"t-value","compatibilityLevel":"FULL"}"#),
         ),
-        (r#"{"keytype":"CONFIG","subject":"t-value","magic":0}"#.to_owned(), None),
+        (
+            r#"{"keytype":"CONFIG","subject":"t-value","magic":0}"#.to_owned(),
+            None,
+        ),
         (
             schema("t-value", 1),
-            Some(r#"{"subject":"t-value","version":1,"id":1,"schemaType":"AVRO","schema":"\"string\"","deleted":true}"#),
+            Some(
+                r#"{"subject":"t-value","version":1,"id":1,"schemaType":"AVRO","schema":"\"string\"","deleted":true}"#,
+            ),
         ),
         (own.to_owned(), Some(r#"{"greatestIds":{".":1}}"#)),
         (schema("t-value", 1), None),
         (
             schema("t", 1),
-            Some(r#"{"subject":"t","version":1,"id":2,"schemaType":"AVRO","schema":"\"int\"","deleted":false}"#),
+            Some(
+                r#"{"subject":"t","version":1,"id":2,"schemaType":"AVRO","schema":"\"int\"","deleted":false}"#,
+            ),
         ),
         (
             r#"{"keytype":"CONFIG","subject":"t","magic":0}"#.to_owned(),
@@ -68,14 +89,19 @@ async fn writes_what_confluent_writes() {
         ),
         (own.to_owned(), Some(r#"{"greatestIds":{".":2}}"#)),
         (schema("t", 1), None),
-        (r#"{"keytype":"CONFIG","subject":"t","magic":0}"#.to_owned(), None),
+        (
+            r#"{"keytype":"CONFIG","subject":"t","magic":0}"#.to_owned(),
+            None,
+        ),
         (
             r#"{"keytype":"CONTEXT","tenant":"default","context":".ctx","magic":0}"#.to_owned(),
             Some(r#"{"tenant":"default","context":".ctx"}"#),
         ),
         (
             schema(":.ctx:s", 1),
-            Some(r#"{"subject":":.ctx:s","version":1,"id":1,"schemaType":"AVRO","schema":"\"bytes\"","deleted":false}"#),
+            Some(
+                r#"{"subject":":.ctx:s","version":1,"id":1,"schemaType":"AVRO","schema":"\"bytes\"","deleted":false}"#,
+            ),
         ),
     ];
     let log = registry.log().await;
@@ -148,15 +174,28 @@ async fn odd_records_are_skipped_counted_and_harmless() {
         registry.ok("GET", "/subjects", None).await,
         json!(["kara", "odd", "old"])
     );
-    assert_eq!(registry.ok("GET", "/schemas/ids/3", None).await["schema"], json!("\"string\""));
-    assert_eq!(registry.ok("GET", "/schemas/ids/4", None).await["schema"], json!("\"int\""));
+    assert_eq!(
+        registry.ok("GET", "/schemas/ids/3", None).await["schema"],
+        json!("\"string\"")
+    );
+    assert_eq!(
+        registry.ok("GET", "/schemas/ids/4", None).await["schema"],
+        json!("\"int\"")
+    );
     assert_eq!(
         registry.ok("GET", "/schemas/ids/5", None).await["schema"],
         json!("{\"type\":\"nope\"}")
     );
-    assert_eq!(registry.ok("GET", "/config", None).await, json!({ "compatibilityLevel": "NONE" }));
+    assert_eq!(
+        registry.ok("GET", "/config", None).await,
+        json!({ "compatibilityLevel": "NONE" })
+    );
     let (status, answer) = registry
-        .call("POST", "/subjects/ro/versions", Some(json!({ "schema": "\"int\"" })))
+        .call(
+            "POST",
+            "/subjects/ro/versions",
+            Some(json!({ "schema": "\"int\"" })),
+        )
         .await;
     assert_eq!(
         (status, &answer["message"]),
@@ -165,11 +204,16 @@ async fn odd_records_are_skipped_counted_and_harmless() {
     // Ids go on above every one that the log has seen, hard-deleted ones included.
     assert_eq!(registry.register("new", "\"float\"").await, 10);
     // A key's other form is tombstoned before it is written in ours.
-    registry.ok("DELETE", "/subjects/kara/versions/1", None).await;
+    registry
+        .ok("DELETE", "/subjects/kara/versions/1", None)
+        .await;
     let log = registry.log().await;
     assert_eq!(
         log[log.len() - 2],
-        (r#"{"subject":"kara","version":1,"magic":1,"keytype":"SCHEMA"}"#.to_owned(), None)
+        (
+            r#"{"subject":"kara","version":1,"magic":1,"keytype":"SCHEMA"}"#.to_owned(),
+            None
+        )
     );
     assert_eq!(
         log[log.len() - 1].0,
@@ -185,7 +229,8 @@ async fn odd_records_are_skipped_counted_and_harmless() {
         ("id-taken", 1),
         ("lost-race", 1),
     ] {
-        let line = format!("meshwork_registry_records_skipped_total{{reason=\"{reason}\"}} {count}");
+        let line =
+            format!("meshwork_registry_records_skipped_total{{reason=\"{reason}\"}} {count}");
         assert!(metrics.contains(&line), "{line} not in {metrics}");
     }
     registry.stop().await;
@@ -204,10 +249,23 @@ async fn refuses_a_topic_that_is_not_compacted_and_says_how_to_mend_it() {
             ..Config::default()
         };
         let readiness = Readiness::new();
-        let (service, handle) =
-            Service::new(config, kafka.config(), listener, &readiness, &Metrics::new());
-        let error = service.run(CancellationToken::new()).await.unwrap_err().to_string();
-        for part in [topic.as_str(), "cleanup.policy=delete", "--add-config cleanup.policy=compact"] {
+        let (service, handle) = Service::new(
+            config,
+            kafka.config(),
+            listener,
+            &readiness,
+            &Metrics::new(),
+        );
+        let error = service
+            .run(CancellationToken::new())
+            .await
+            .unwrap_err()
+            .to_string();
+        for part in [
+            topic.as_str(),
+            "cleanup.policy=delete",
+            "--add-config cleanup.policy=compact",
+        ] {
             assert!(error.contains(part), "{part} not in {error}");
         }
         assert!(!handle.is_ready());
@@ -224,8 +282,7 @@ async fn without_a_broker_it_gives_up_in_time_and_names_it() {
         ..Config::default()
     };
     let nobody = meshwork_kafka::KafkaConfig::new("127.0.0.1:1");
-    let (service, _) =
-        Service::new(config, nobody, listener, &Readiness::new(), &Metrics::new());
+    let (service, _) = Service::new(config, nobody, listener, &Readiness::new(), &Metrics::new());
     let running = tokio::spawn(service.run(CancellationToken::new()));
     // Asked meanwhile, it says that it can't answer yet.
     let answer = reqwest::get(url).await.unwrap();

@@ -28,7 +28,11 @@ async fn texts_and_guids_are_confluents() {
         ] {
             let path = format!("/subjects/{subject}/versions{query}");
             let answer = registry.ok("POST", &path, Some(body.clone())).await;
-            assert_eq!((&answer["schema"], &answer["guid"]), (text, guid), "case {n}");
+            assert_eq!(
+                (&answer["schema"], &answer["guid"]),
+                (text, guid),
+                "case {n}"
+            );
             let path = format!("/schemas/guids/{}", guid.as_str().unwrap());
             assert_eq!(&registry.ok("GET", &path, None).await["schema"], text);
             let path = format!("/subjects/{subject}{query}");

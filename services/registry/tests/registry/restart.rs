@@ -15,13 +15,19 @@ async fn everything(registry: &Registry) -> Value {
     for subject in subjects.as_array().unwrap() {
         let subject = subject.as_str().unwrap();
         let numbers = registry
-            .ok("GET", &format!("/subjects/{subject}/versions?deleted=true"), None)
+            .ok(
+                "GET",
+                &format!("/subjects/{subject}/versions?deleted=true"),
+                None,
+            )
             .await;
         for number in numbers.as_array().unwrap() {
             let path = format!("/subjects/{subject}/versions/{number}?deleted=true");
             versions.insert(path.clone(), registry.ok("GET", &path, None).await);
         }
-        let (_, config) = registry.call("GET", &format!("/config/{subject}"), None).await;
+        let (_, config) = registry
+            .call("GET", &format!("/config/{subject}"), None)
+            .await;
         versions.insert(format!("config {subject}"), config);
     }
     json!({ "subjects": subjects, "versions": versions, "config": registry.ok("GET", "/config", None).await })
@@ -36,9 +42,15 @@ async fn a_restart_changes_nothing() {
     registry.register("gone", "\"int\"").await;
     registry.ok("DELETE", "/subjects/a/versions/1", None).await;
     registry.ok("DELETE", "/subjects/gone", None).await;
-    registry.ok("DELETE", "/subjects/gone?permanent=true", None).await;
-    registry.ok("PUT", "/config/b", Some(json!({ "compatibility": "FULL" }))).await;
-    registry.ok("PUT", "/config", Some(json!({ "compatibility": "NONE" }))).await;
+    registry
+        .ok("DELETE", "/subjects/gone?permanent=true", None)
+        .await;
+    registry
+        .ok("PUT", "/config/b", Some(json!({ "compatibility": "FULL" })))
+        .await;
+    registry
+        .ok("PUT", "/config", Some(json!({ "compatibility": "NONE" })))
+        .await;
     let before = everything(&registry).await;
     let topic = registry.stop().await;
 
@@ -77,7 +89,10 @@ async fn killed_between_writing_and_answering_a_retry_gives_the_same_id() {
     let id = registry.register("late", &text).await;
     assert_eq!(id, 2);
     assert_eq!(registry.register("late", &text).await, id);
-    assert_eq!(registry.ok("GET", "/subjects/late/versions", None).await, json!([1]));
+    assert_eq!(
+        registry.ok("GET", "/subjects/late/versions", None).await,
+        json!([1])
+    );
     let written = registry.log().await.len();
     assert_eq!(written, 2, "written once");
     registry.stop().await;
@@ -100,13 +115,20 @@ async fn killed_under_load_nothing_acknowledged_is_lost() {
                         let name = format!("R{round}x{client}x{n}");
                         let text = record(&name, r#"{"name":"a","type":"int"}"#);
                         let request = registry
-                            .request("POST".parse().unwrap(), &format!("/subjects/{name}/versions"))
+                            .request(
+                                "POST".parse().unwrap(),
+                                &format!("/subjects/{name}/versions"),
+                            )
                             .body(json!({ "schema": text }).to_string());
-                        let Ok(response) = request.send().await else { return };
+                        let Ok(response) = request.send().await else {
+                            return;
+                        };
                         if response.status() != 200 {
                             return;
                         }
-                        let Ok(answer) = response.json::<Value>().await else { return };
+                        let Ok(answer) = response.json::<Value>().await else {
+                            return;
+                        };
                         let id = answer["id"].as_i64().unwrap();
                         if tell.send((name, id)).is_err() {
                             return;
@@ -139,8 +161,15 @@ async fn killed_under_load_nothing_acknowledged_is_lost() {
             .ok("GET", &format!("/subjects/{name}/versions/1"), None)
             .await;
         assert_eq!(there["id"], json!(id), "{name}");
-        let schema = registry.ok("GET", &format!("/schemas/ids/{id}"), None).await;
-        assert!(schema["schema"].as_str().unwrap().contains(&format!("\"{name}\"")));
+        let schema = registry
+            .ok("GET", &format!("/schemas/ids/{id}"), None)
+            .await;
+        assert!(
+            schema["schema"]
+                .as_str()
+                .unwrap()
+                .contains(&format!("\"{name}\""))
+        );
         if let Some(other) = names.insert(id, name.clone()) {
             panic!("id {id} means {other} and {name}");
         }

@@ -1,0 +1,226 @@
+//! The client against a stub that misbehaves as registries do. Against a real one it is tested with
+//! the registry.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use meshwork_model::units::{ByteSize, HumanDuration};
+use tokio::net::TcpListener;
+
+use super::*;
+
+type Answers = dyn Fn(usize, &str) -> (u16, &'static str) + Send + Sync;
+
+/// Answers by how many requests came before, and by path.
+struct Stub {
+    url: String,
+    asked: Arc<AtomicUsize>,
+}
+
+struct Behaviour {
+    asked: Arc<AtomicUsize>,
+    answers: Box<Answers>,
+}
+
+async fn handle(State(stub): State<Arc<Behaviour>>, request: Request) -> Response {
+    let n = stub.asked.fetch_add(1, Ordering::SeqCst);
+    let (status, body) = (stub.answers)(n, request.uri().path());
+    (StatusCode::from_u16(status).unwrap(), body).into_response()
+}
+
+impl Stub {
+    async fn new(
+        answers: impl Fn(usize, &str) -> (u16, &'static str) + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::new(AtomicUsize::new(0));
+        let behaviour = Arc::new(Behaviour {
+            asked: Arc::clone(&asked),
+            answers: Box::new(answers),
+        });
+        let router = Router::new().fallback(handle).with_state(behaviour);
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { url, asked }
+    }
+
+    fn config(&self) -> RegistryClientConfig {
+        RegistryClientConfig {
+            missing_for: HumanDuration::from_secs(3600),
+            unavailable_for: HumanDuration::from_secs(3600),
+            retries: 2,
+            ..RegistryClientConfig::new(&self.url)
+        }
+    }
+
+    fn client(&self) -> RegistryClient {
+        RegistryClient::new(&self.config()).unwrap()
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+fn id(id: i64) -> SchemaId {
+    SchemaId::new(id).unwrap()
+}
+
+const STRING: &str = r#"{"schema":"\"string\""}"#;
+const MISSING: &str = r#"{"error_code":40403,"message":"Schema 7 not found"}"#;
+
+#[tokio::test]
+async fn asks_again_where_that_may_help() {
+    for status in [429, 502, 503, 504] {
+        let stub = Stub::new(move |n, _| if n < 2 { (status, "") } else { (200, STRING) }).await;
+        let schema = stub.client().schema(id(7)).await.unwrap();
+        assert_eq!(
+            (schema.text.as_str(), schema.schema_type.as_str()),
+            ("\"string\"", "AVRO")
+        );
+        assert_eq!(stub.asked(), 3, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn gives_up_after_as_many_attempts_as_it_may_make() {
+    let stub =
+        Stub::new(|_, _| (503, r#"{"error_code":50004,"message":"Leader not known."}"#)).await;
+    let error = stub.client().schema(id(7)).await.unwrap_err();
+    assert_eq!(stub.asked(), 3);
+    assert!(error.is_unavailable());
+    for part in [
+        "schema 7",
+        &stub.url,
+        "3 attempts",
+        "Leader not known.",
+        "50004",
+    ] {
+        assert!(error.to_string().contains(part), "{part} not in {error}");
+    }
+}
+
+#[tokio::test]
+async fn does_not_ask_again_where_that_can_not_help() {
+    for (status, body) in [
+        (404, MISSING),
+        (500, ""),
+        (401, "no"),
+        (200, "{}"),
+        (200, "<html>"),
+    ] {
+        let stub = Stub::new(move |_, _| (status, body)).await;
+        let client = stub.client();
+        let error = client.schema(id(7)).await.unwrap_err();
+        assert_eq!(error.is_not_found(), status == 404, "{error}");
+        // It is believed for a while, too.
+        assert_eq!(client.schema(id(7)).await.unwrap_err(), error);
+        assert_eq!(stub.asked(), 1, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn many_who_ask_for_one_id_make_one_request() {
+    let stub = Stub::new(|_, _| (200, STRING)).await;
+    let client = stub.client();
+    let asking: Vec<_> = (0..50)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move { client.schema(id(7)).await })
+        })
+        .collect();
+    for asked in asking {
+        assert_eq!(asked.await.unwrap().unwrap().text, "\"string\"");
+    }
+    assert_eq!(stub.asked(), 1);
+    assert!(client.cached_schema(id(7)).is_some());
+    assert!(client.cached_schema(id(8)).is_none());
+}
+
+#[tokio::test]
+async fn membership_is_asked_once() {
+    let stub = Stub::new(|_, _| (200, r#"[{"subject":"s","version":1}]"#)).await;
+    let client = stub.client();
+    assert_eq!(client.cached_belongs("s", id(7)), None);
+    for _ in 0..3 {
+        assert!(client.belongs("s", id(7)).await.unwrap());
+        assert!(!client.belongs("t", id(7)).await.unwrap());
+    }
+    assert_eq!(stub.asked(), 2);
+    assert_eq!(client.cached_belongs("s", id(7)), Some(true));
+}
+
+/// Before Confluent 8.0 a registration answers with the id alone.
+#[tokio::test]
+async fn an_old_registry_is_asked_for_the_version() {
+    let stub = Stub::new(|_, path| {
+        if path.ends_with("/versions") {
+            (200, r#"{"id":7}"#)
+        } else {
+            (
+                200,
+                r#"{"subject":"s","version":3,"id":7,"schema":"\"string\""}"#,
+            )
+        }
+    })
+    .await;
+    let registered = stub
+        .client()
+        .register("s", "\"string\"", &[], false)
+        .await
+        .unwrap();
+    assert_eq!(
+        (registered.version, registered.id, registered.guid),
+        (3, id(7), None)
+    );
+    assert_eq!(stub.asked(), 2);
+}
+
+#[tokio::test]
+async fn incompatible_is_told_apart_by_either_code() {
+    for body in [
+        r#"{"error_code":409,"message":"why"}"#,
+        r#"{"error_code":40901,"message":"why"}"#,
+    ] {
+        let stub = Stub::new(move |_, _| (409, body)).await;
+        let error = stub
+            .client()
+            .register("s", "\"string\"", &[], false)
+            .await
+            .unwrap_err();
+        assert_eq!(
+            error,
+            RegistryClientError::Incompatible {
+                subject: "s".to_owned(),
+                message: "why".to_owned(),
+            }
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_endless_answer_is_not_read_to_its_end() {
+    let stub = Stub::new(|_, _| (200, STRING)).await;
+    let client = RegistryClient::new(&RegistryClientConfig {
+        max_answer_bytes: ByteSize::from_bytes(5),
+        ..stub.config()
+    })
+    .unwrap();
+    let error = client.schema(id(7)).await.unwrap_err();
+    assert!(
+        matches!(&error, RegistryClientError::BadAnswer { detail, .. } if detail.contains("max_answer_bytes")),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn no_url_is_refused() {
+    let config = RegistryClientConfig {
+        urls: Vec::new(),
+        ..RegistryClientConfig::default()
+    };
+    assert!(RegistryClient::new(&config).is_err());
+}

@@ -12,7 +12,7 @@ mod consumers;
 
 use meshwork_kafka::control::{self, ControlTopicError};
 use meshwork_kafka::{
-    Admin, KafkaConfig, KafkaError, NewTopic, OwnedOutRecord, TransactionError,
+    Admin, Creation, KafkaConfig, KafkaError, NewTopic, OwnedOutRecord, TransactionError,
     TransactionalOptions, TransactionalProducer,
 };
 use meshwork_model::mesh::announcement::{ProductAnnouncement, RegisteredSchema};
@@ -23,7 +23,7 @@ use meshwork_model::time::SharedClock;
 use meshwork_model::topic::ControlTopic;
 use meshwork_registry_client::{MeshError, MeshWriter, RegistryClient, RegistryClientError};
 
-use crate::plan::actual::{ActualError, as_announced};
+use crate::plan::actual::{ActualError, as_announced, look_at_topic};
 use crate::plan::{Actual, Line, Plan, ProductPlan, Step, new_announcement, plan, plan_one};
 use crate::read::ReadCatalogError;
 use announcements::Announcements;
@@ -110,7 +110,9 @@ pub enum ApplyError {
     #[error(transparent)]
     Read(#[from] ReadCatalogError),
     /// A topic that was to be created is there after all, and is not as the contract says.
-    #[error("topic {topic} was created by somebody else meanwhile; apply again")]
+    #[error(
+        "topic {topic} was created by somebody else meanwhile, with other settings; apply again"
+    )]
     TopicAppeared {
         /// The topic.
         topic: String,
@@ -342,12 +344,16 @@ async fn act(step: &Step, admin: &Admin, registry: &RegistryClient) -> Result<()
                 new = new.with(key, value);
             }
             match admin.create_topic(&new).await? {
-                meshwork_kafka::Creation::Created => {}
-                // Looked at a moment ago, it was not there; whoever made it may have made another.
-                meshwork_kafka::Creation::AlreadyThere => {
-                    return Err(ApplyError::TopicAppeared {
-                        topic: topic.clone(),
-                    });
+                Creation::Created => {}
+                // Not there a moment ago: made by our own request, repeated after a lost answer, or by
+                // somebody else, who may have made another.
+                Creation::AlreadyThere => {
+                    let there = look_at_topic(admin, topic).await?.unwrap_or_default();
+                    if !there.is_as(*partitions, configs) {
+                        return Err(ApplyError::TopicAppeared {
+                            topic: topic.clone(),
+                        });
+                    }
                 }
             }
         }

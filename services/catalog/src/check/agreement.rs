@@ -15,6 +15,9 @@ pub fn parse(file: &SourceFile, findings: &mut Findings) -> Option<Schema> {
         Err(error) => {
             let at = match &error.fault {
                 ParseFault::Json(_) => json_fault_place(&file.text),
+                // A name may be defined further down, so only the end tells that it is not; where it
+                // was used is then found by its text.
+                ParseFault::Undefined(name) => name_place(&file.text, name),
                 _ => JsonPlaces::new(&file.text).of(&steps(&error.pointer)),
             };
             findings.push(Finding::error(
@@ -34,6 +37,14 @@ fn json_fault_place(text: &str) -> Option<Position> {
         line: u32::try_from(error.line()).ok()?.max(1),
         column: u32::try_from(error.column()).ok()?.max(1),
     })
+}
+
+fn name_place(text: &str, name: &str) -> Option<Position> {
+    let unqualified = name.rsplit('.').next().unwrap_or(name);
+    [name, unqualified]
+        .iter()
+        .find_map(|name| text.find(&format!("\"{name}\"")))
+        .map(|byte| Position::of_byte(text, byte))
 }
 
 /// A JSON pointer as steps; numbers are taken for elements.

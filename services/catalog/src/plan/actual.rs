@@ -54,6 +54,17 @@ pub enum ActualError {
     Registry(#[from] RegistryClientError),
 }
 
+impl ActualTopic {
+    /// Whether it is as [`super::Step::CreateTopic`] would have made it.
+    #[must_use]
+    pub fn is_as(&self, partitions: i32, configs: &[(String, String)]) -> bool {
+        self.partitions == partitions
+            && configs
+                .iter()
+                .all(|(key, value)| self.configs.get(key) == Some(value))
+    }
+}
+
 impl Actual {
     /// Asks for topics and subjects of one product and replaces what is known of them.
     ///
@@ -86,7 +97,11 @@ impl Actual {
     }
 }
 
-async fn look_at_topic(admin: &Admin, name: &str) -> Result<Option<ActualTopic>, KafkaError> {
+/// A topic as it is now; none if it is not there.
+pub(crate) async fn look_at_topic(
+    admin: &Admin,
+    name: &str,
+) -> Result<Option<ActualTopic>, KafkaError> {
     let Some(info) = admin.topic(name).await? else {
         return Ok(None);
     };

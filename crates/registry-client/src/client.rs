@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use meshwork_model::name::SchemaId;
 use reqwest::Method;
@@ -27,6 +28,7 @@ pub struct RegistryClient {
 
 struct Inner {
     transport: Transport,
+    startup_timeout: Duration,
     schemas: Shared<SchemaId, Arc<StoredSchema>>,
     members: Shared<(String, SchemaId), bool>,
 }
@@ -65,6 +67,7 @@ impl RegistryClient {
         Ok(Self {
             inner: Arc::new(Inner {
                 transport: Transport::new(config)?,
+                startup_timeout: config.startup_timeout.get(),
                 schemas: Shared::new(config.cache_entries, beliefs),
                 members: Shared::new(
                     config.cache_entries,
@@ -203,6 +206,26 @@ impl RegistryClient {
             .members
             .insert((subject.to_owned(), registered.id), true);
         Ok(registered)
+    }
+
+    /// As [`Self::register`], and waits for a registry that does not answer yet, up to
+    /// `startup_timeout`: for services that start together with it.
+    ///
+    /// # Errors
+    /// As [`Self::register`].
+    pub async fn register_at_start(&self, subject: &str, text: &str) -> Answer<Registered> {
+        let started = Instant::now();
+        loop {
+            match self.register(subject, text, &[], false).await {
+                Err(error)
+                    if error.is_unavailable() && started.elapsed() < self.inner.startup_timeout =>
+                {
+                    tracing::info!(%error, "waiting for the registry");
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+                answer => return answer,
+            }
+        }
     }
 
     /// The version of `subject` that holds this text; none where it has none.

@@ -24,6 +24,9 @@ pub struct RegistryClientConfig {
     /// Times that a request is sent again after a failed connection, 502, 503 or 504, on the next
     /// URL each time. Default 4, about 2 s of waiting in all.
     pub retries: u32,
+    /// How long the registration of the mesh's own schemas, with which a service starts, waits for
+    /// a registry that does not answer yet. Default `30s`: it may be starting in the same process.
+    pub startup_timeout: HumanDuration,
     /// Schemas kept by id, and as many memberships of ids in subjects. Default 10,000: at a few
     /// KiB each that is tens of MiB.
     pub cache_entries: usize,
@@ -48,6 +51,7 @@ impl Default for RegistryClientConfig {
             timeout: HumanDuration::from_secs(10),
             connect_timeout: HumanDuration::from_secs(3),
             retries: 4,
+            startup_timeout: HumanDuration::from_secs(30),
             cache_entries: 10_000,
             missing_for: HumanDuration::from_secs(5),
             unavailable_for: HumanDuration::from_secs(1),

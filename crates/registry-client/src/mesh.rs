@@ -106,14 +106,13 @@ impl<T> fmt::Debug for MeshWriter<T> {
 }
 
 impl<T: MeshRecord> MeshWriter<T> {
-    /// Registers this build's schema under `subject`, which is `<topic>-value`.
+    /// Registers this build's schema under `subject`, which is `<topic>-value`. Waits for a
+    /// registry that does not answer yet, up to the client's `startup_timeout`.
     ///
     /// # Errors
     /// The registry refuses it or can't be reached.
     pub async fn register(client: &RegistryClient, subject: &str) -> Result<Self, MeshError> {
-        let registered = client
-            .register(subject, T::SCHEMA.text(), &[], false)
-            .await?;
+        let registered = client.register_at_start(subject, T::SCHEMA.text()).await?;
         Self::with_id(registered.id)
     }
 

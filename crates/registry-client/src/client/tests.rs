@@ -153,6 +153,38 @@ async fn membership_is_asked_once() {
     assert_eq!(client.cached_belongs("s", id(7)), Some(true));
 }
 
+#[tokio::test]
+async fn a_start_waits_for_a_registry_that_is_starting() {
+    let answer = r#"{"id":7,"version":1,"schema":"\"string\""}"#;
+    let stub = Stub::new(move |n, _| if n < 5 { (503, "") } else { (200, answer) }).await;
+    let client = RegistryClient::new(&RegistryClientConfig {
+        retries: 0,
+        ..stub.config()
+    })
+    .unwrap();
+    assert!(
+        client
+            .register("s", "\"string\"", &[], false)
+            .await
+            .is_err()
+    );
+    let registered = client.register_at_start("s", "\"string\"").await.unwrap();
+    assert_eq!((registered.id, stub.asked()), (id(7), 6));
+
+    let stub = Stub::new(|_, _| (503, "")).await;
+    let client = RegistryClient::new(&RegistryClientConfig {
+        retries: 0,
+        startup_timeout: HumanDuration::from_millis(1),
+        ..stub.config()
+    })
+    .unwrap();
+    let error = client
+        .register_at_start("s", "\"string\"")
+        .await
+        .unwrap_err();
+    assert!(error.is_unavailable(), "{error}");
+}
+
 /// Before Confluent 8.0 a registration answers with the id alone.
 #[tokio::test]
 async fn an_old_registry_is_asked_for_the_version() {

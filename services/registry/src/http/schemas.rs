@@ -53,8 +53,7 @@ fn holder<'a>(
             .filter_map(|(name, number)| Some((name, *number, state.version(name, *number)?)))
     };
     all()
-        .filter(|(_, _, version)| !version.deleted)
-        .next_back()
+        .rfind(|(_, _, version)| !version.deleted)
         .or_else(|| all().next_back())
 }
 

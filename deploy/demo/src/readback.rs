@@ -1,7 +1,7 @@
 //! Reads topics back whole: what an interrupted run published already, and what the summary counts.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use meshwork_kafka::{Admin, Assigned, From, InRecord, Isolation, KafkaConfig, LogReader, ReaderOptions};
@@ -30,16 +30,19 @@ pub(crate) async fn each_record(
     }
     let partitions = Assigned::all(&admin, topic, |_| From::Beginning).await?;
     let mut reader = LogReader::start(kafka, partitions, ReaderOptions::default())?;
+    let mut last = Instant::now();
     loop {
-        let batch = reader.next(PATIENCE).await?;
-        let idle = batch.records.is_empty() && batch.positions.is_empty();
+        let batch = reader.next(Duration::from_secs(1)).await?;
+        if !batch.positions.is_empty() {
+            last = Instant::now();
+        }
         for record in batch.records {
             each(record).await?;
         }
         if batch.caught_up {
             return Ok(());
         }
-        if idle {
+        if last.elapsed() >= PATIENCE {
             bail!("nothing came from {topic} for {} s", PATIENCE.as_secs());
         }
     }

@@ -1,7 +1,7 @@
 //! Reads the mesh's own topics directly, as any Avro consumer can.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use meshwork_kafka::{Admin, Assigned, From, LogReader, ReadBatch, ReaderOptions};
@@ -64,9 +64,12 @@ impl<T: MeshRecord> Topic<T> {
     /// As [`Topic::next`], or Kafka is silent for long.
     pub(crate) async fn latest(mut self) -> anyhow::Result<BTreeMap<String, T>> {
         let mut latest = BTreeMap::new();
+        let mut heard = Instant::now();
         loop {
-            let (records, batch) = self.next(PATIENCE).await?;
-            let idle = records.is_empty() && batch.positions.is_empty();
+            let (records, batch) = self.next(Duration::from_secs(1)).await?;
+            if !batch.positions.is_empty() {
+                heard = Instant::now();
+            }
             for (key, value) in records {
                 match value {
                     Some(value) => latest.insert(key, value),
@@ -76,7 +79,7 @@ impl<T: MeshRecord> Topic<T> {
             if batch.caught_up {
                 return Ok(latest);
             }
-            if idle {
+            if heard.elapsed() >= PATIENCE {
                 let said = batch.trouble.map(|t| t.said).unwrap_or_default();
                 bail!("nothing came from {} for {} s {said}", self.topic.name(), PATIENCE.as_secs());
             }

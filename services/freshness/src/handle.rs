@@ -51,8 +51,9 @@ impl Handle {
         self.standing(slo).map(|s| s.status.as_of)
     }
 
-    /// Reading of the clock at the last poll that is appended for every partition: everything that was
-    /// readable before it is known or being read back. A simulated clock waits for it.
+    /// Reading of the clock at the last poll of every partition that the shards have taken in, or, while
+    /// offsets stand that nobody reported, the moment before which those were not there. A simulated
+    /// clock waits for it.
     #[must_use]
     pub fn observer_progress(&self) -> Option<Timestamp> {
         self.shared.progress()
@@ -109,7 +110,6 @@ impl Handle {
     }
 
     /// `GET /v1/slos`, `GET /v1/slos/{urn}/{id}` and `GET /v1/slos/{urn}/{id}/slices`.
-    #[must_use]
     pub fn routes(&self) -> Router {
         crate::http::routes(self.clone())
     }

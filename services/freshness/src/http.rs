@@ -153,20 +153,13 @@ async fn slices(
         Ok(period) => period,
         Err(e) => return problem(&Problem::bad_parameter("from, to", e.body_text())),
     };
-    let moment = |parameter: &str, text: Option<String>, default: Timestamp| match text {
-        None => Ok(default),
-        Some(text) => text.parse::<Timestamp>().map_err(|e| {
-            let detail = format!("`{text}` is no RFC 3339 time such as 2013-01-15T12:00:00Z: {e}");
-            Problem::bad_parameter(parameter, detail)
-        }),
-    };
     let end = Timestamp::from_millis(standing.next.saturating_mul(MINUTE_MS));
-    let to = match moment("to", period.to, end) {
-        Ok(to) => to,
-        Err(p) => return problem(&p),
-    };
-    let from = match moment("from", period.from, to.plus_millis(-1440 * MINUTE_MS)) {
-        Ok(from) => from,
+    let bounds = moment("to", period.to, end).and_then(|to| {
+        let day_before = to.plus_millis(-1440 * MINUTE_MS);
+        Ok((moment("from", period.from, day_before)?, to))
+    });
+    let (from, to) = match bounds {
+        Ok(bounds) => bounds,
         Err(p) => return problem(&p),
     };
     let found = tokio::task::spawn_blocking(move || handle.slices(&slo, from, to)).await;
@@ -185,6 +178,20 @@ async fn slices(
         Ok(Err(e)) => problem(&store_failed(&e.to_string())),
         Err(e) => problem(&store_failed(&e.to_string())),
     }
+}
+
+fn moment(
+    parameter: &str,
+    text: Option<String>,
+    default: Timestamp,
+) -> Result<Timestamp, Box<Problem>> {
+    let Some(text) = text else {
+        return Ok(default);
+    };
+    text.parse::<Timestamp>().map_err(|e| {
+        let detail = format!("`{text}` is no RFC 3339 time such as 2013-01-15T12:00:00Z: {e}");
+        Box::new(Problem::bad_parameter(parameter, detail))
+    })
 }
 
 fn unknown(urn: &str, id: &str) -> Problem {

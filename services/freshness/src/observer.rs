@@ -106,16 +106,16 @@ impl Observer {
                 polled = self.poll_once() => polled,
             };
             match polled {
-                Ok(()) if failing => {
-                    failing = false;
-                    tracing::info!("the brokers can be polled again");
+                Ok(()) => {
+                    if std::mem::replace(&mut failing, false) {
+                        tracing::info!("the brokers can be polled again");
+                    }
                 }
-                Ok(()) => {}
-                Err(error) if !failing => {
-                    failing = true;
-                    tracing::warn!(%error, "the brokers can't be polled; minutes stay open");
+                Err(error) => {
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::warn!(%error, "the brokers can't be polled; minutes stay open");
+                    }
                 }
-                Err(_) => {}
             }
             let stands = self.config.gap_stands;
             self.read_back(stands, &shutdown).await;
@@ -130,14 +130,11 @@ impl Observer {
             let shard = s.shard;
             last.insert(shard, s.offset().await?);
         }
+        // Gaps are those after this poll, so the shards must have it.
+        for (shard, offset) in last {
+            self.shared.folded(shard, offset).await;
+        }
         self.shared.set_progress(at);
-        // Gaps are those after this poll; a shard that is slow is waited for, and not for ever.
-        let folded = async {
-            for (shard, offset) in last {
-                self.shared.folded(shard, offset).await;
-            }
-        };
-        let _ = tokio::time::timeout(Duration::from_secs(5), folded).await;
         Ok(())
     }
 

@@ -94,7 +94,7 @@ pub(crate) fn rows(store: &Store, most: usize) -> Result<(Vec<Row>, Option<u64>)
         match serde_json::from_slice(&value) {
             Ok(row) => rows.push(row),
             Err(e) => {
-                tracing::error!(error = %e, "a result in the outbox can't be read and is left out")
+                tracing::error!(error = %e, "a result in the outbox can't be read and is left out");
             }
         }
     }

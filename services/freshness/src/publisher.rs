@@ -151,7 +151,7 @@ impl Publisher {
                         published.insert(status.slo, status.as_of);
                     }
                     Err(e) => {
-                        tracing::warn!(error = %e, "a record of mesh.slo.status can't be read")
+                        tracing::warn!(error = %e, "a record of mesh.slo.status can't be read");
                     }
                 }
             }

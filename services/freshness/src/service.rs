@@ -223,10 +223,10 @@ impl Service {
             started = started => started,
             () = shutdown.cancelled() => Ok(()),
         };
-        if result.is_ok() {
-            if let Some(done) = tasks.join_next().await {
-                result = outcome(done);
-            }
+        if result.is_ok()
+            && let Some(done) = tasks.join_next().await
+        {
+            result = outcome(done);
         }
         stop.cancel();
         while let Some(done) = tasks.join_next().await {
@@ -396,7 +396,7 @@ impl Service {
         match opened {
             Opened::Existing => {}
             Opened::Created => {
-                tracing::info!(shard = number, "freshness fills a new store from the log")
+                tracing::info!(shard = number, "freshness fills a new store from the log");
             }
             Opened::SetAside { to, why } => tracing::warn!(
                 shard = number, set_aside_as = %to.display(), %why,

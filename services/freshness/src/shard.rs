@@ -195,12 +195,12 @@ impl Shard {
         for (index, record) in records.iter().enumerate().skip(from) {
             let Some(value) = &record.value else { continue };
             let read = decoder.read(value, |o| -> Result<Option<String>, FreshnessError> {
-                if self.fold.observe(o, &self.pages)? == Observed::UnknownTopic {
-                    if let FactView::Partition(p) = &o.fact {
-                        let asked = self.unknown.get(p.topic);
-                        let ignored = asked.is_some_and(|at| at.elapsed() < UNKNOWN_FOR);
-                        return Ok((!ignored).then(|| p.topic.to_owned()));
-                    }
+                if self.fold.observe(o, &self.pages)? == Observed::UnknownTopic
+                    && let FactView::Partition(p) = &o.fact
+                {
+                    let asked = self.unknown.get(p.topic);
+                    let ignored = asked.is_some_and(|at| at.elapsed() < UNKNOWN_FOR);
+                    return Ok((!ignored).then(|| p.topic.to_owned()));
                 }
                 if let FactView::Tick(_) = &o.fact {
                     self.fold.tick(o.observed_at.as_millis(), &self.pages)?;

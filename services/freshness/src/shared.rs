@@ -40,7 +40,10 @@ pub struct Shared {
     pub(crate) gaps: Mutex<BTreeMap<(String, i32), Gap>>,
     folded: Mutex<BTreeMap<i32, i64>>,
     moved: Notify,
-    progress: AtomicI64,
+    /// Stamp of the latest poll that the shards have; `i64::MIN`: none.
+    polled: AtomicI64,
+    /// Up to when offsets that stand unreported were not there; `i64::MAX`: there are none.
+    held: AtomicI64,
 }
 
 impl Shared {
@@ -48,7 +51,8 @@ impl Shared {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            progress: AtomicI64::new(i64::MIN),
+            polled: AtomicI64::new(i64::MIN),
+            held: AtomicI64::new(i64::MAX),
             ..Self::default()
         }
     }
@@ -71,12 +75,18 @@ impl Shared {
     }
 
     pub(crate) fn set_progress(&self, at: Timestamp) {
-        self.progress.fetch_max(at.as_millis(), Ordering::Relaxed);
+        self.polled.fetch_max(at.as_millis(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_held(&self, at: Option<Timestamp>) {
+        let at = at.map_or(i64::MAX, Timestamp::as_millis);
+        self.held.store(at, Ordering::Relaxed);
     }
 
     pub(crate) fn progress(&self) -> Option<Timestamp> {
-        let at = self.progress.load(Ordering::Relaxed);
-        (at != i64::MIN).then(|| Timestamp::from_millis(at))
+        let at = self.polled.load(Ordering::Relaxed);
+        let held = self.held.load(Ordering::Relaxed);
+        (at != i64::MIN).then(|| Timestamp::from_millis(at.min(held)))
     }
 
     /// Forgets what belongs to stores that are closed.

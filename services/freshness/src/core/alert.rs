@@ -122,7 +122,8 @@ mod tests {
         use AlertChange::{Fired, Froze, Resolved, Thawed};
         use Truth::{False as F, True as T, Unknown as U};
         let recovered = Resolved { reason: RECOVERED };
-        let cases: [(&[Truth], Vec<(usize, AlertChange)>); 7] = [
+        type Case<'a> = (&'a [Truth], Vec<(usize, AlertChange)>);
+        let cases: [Case<'_>; 7] = [
             (
                 &[F, T, T, F, F, F, F, F, F],
                 vec![(1, Fired), (7, recovered)],

@@ -53,11 +53,11 @@ impl Coverage {
             return Added::Already;
         }
         // The usual case: traffic goes on where it was.
-        if let Some(last) = self.ranges.last_mut() {
-            if last.until == from {
-                last.until = until;
-                return Added::New;
-            }
+        if let Some(last) = self.ranges.last_mut()
+            && last.until == from
+        {
+            last.until = until;
+            return Added::New;
         }
         // Those that overlap or touch [from, until) are merged into one.
         let low = self.ranges.partition_point(|r| r.until < from);

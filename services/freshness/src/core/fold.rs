@@ -363,10 +363,10 @@ impl Fold {
         self.tally.ticks = self.tally.ticks.saturating_add(1);
         let oldest = super::minute_of(at).saturating_sub(BACK_MAX);
         for index in 0..self.products.len() {
-            if let Some(product) = self.products.get_mut(index) {
-                if product.next().is_some_and(|next| next < oldest) {
-                    skip_to(product, oldest);
-                }
+            if let Some(product) = self.products.get_mut(index)
+                && product.next().is_some_and(|next| next < oldest)
+            {
+                skip_to(product, oldest);
             }
             self.close_covered(index, at, pages)?;
             self.give_up(index, at, pages)?;

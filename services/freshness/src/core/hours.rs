@@ -161,11 +161,11 @@ impl Day {
     }
 
     fn set(&mut self, minute: i64) {
-        if let Some((word, bit)) = place(minute) {
-            if let Some(w) = self.bits.get_mut(word) {
-                *w |= 1 << bit;
-                self.due = self.due.saturating_add(1);
-            }
+        if let Some((word, bit)) = place(minute)
+            && let Some(w) = self.bits.get_mut(word)
+        {
+            *w |= 1 << bit;
+            self.due = self.due.saturating_add(1);
         }
     }
 }

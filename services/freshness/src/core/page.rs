@@ -73,10 +73,10 @@ impl Page {
 
     /// Sets the slice of a minute of the day (0 to 1439; others change nothing).
     pub fn set(&mut self, minute: i64, state: SliceState) {
-        if let Some((word, shift)) = place(minute) {
-            if let Some(w) = self.words.get_mut(word) {
-                *w = *w & !(3 << shift) | code(state) << shift;
-            }
+        if let Some((word, shift)) = place(minute)
+            && let Some(w) = self.words.get_mut(word)
+        {
+            *w = *w & !(3 << shift) | code(state) << shift;
         }
     }
 

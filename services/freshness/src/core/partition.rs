@@ -113,14 +113,14 @@ impl Partition {
     /// Takes in an observation made at `at`. `next` is the first minute that is not closed.
     pub fn apply(&mut self, at: i64, o: &PartitionView<'_>, next: Minute) -> Applied {
         let mut applied = Applied::default();
-        if let Some(id) = o.topic_id {
-            if self.topic_id.as_deref() != Some(id) {
-                if self.topic_id.is_some() {
-                    self.restart();
-                    applied.restarted = true;
-                }
-                self.topic_id = Some(id.to_owned());
+        if let Some(id) = o.topic_id
+            && self.topic_id.as_deref() != Some(id)
+        {
+            if self.topic_id.is_some() {
+                self.restart();
+                applied.restarted = true;
             }
+            self.topic_id = Some(id.to_owned());
         }
         let mut tells = o.offsets.is_empty();
         for range in &o.offsets {
@@ -147,6 +147,13 @@ impl Partition {
     fn poll(&mut self, poll: Poll) -> bool {
         let newer = self.latest.is_none_or(|l| poll.at >= l.at);
         let mut cut = false;
+        if let Some(latest) = &mut self.latest
+            && !newer
+            && poll.end > latest.end
+        {
+            // A clock that was set back, or another observer's: the log has grown all the same.
+            latest.end = poll.end;
+        }
         if newer {
             if self.latest.is_some_and(|l| poll.end < l.end) {
                 self.coverage.cut(poll.end);
@@ -181,7 +188,10 @@ impl Partition {
     fn count(&mut self, at: i64, o: &PartitionView<'_>, next: Minute) -> bool {
         let times = o.event_times.filter(|t| t.records > 0);
         let greatest = times.map(|t| t.greatest.as_millis());
-        let since = o.not_before.map(|t| t.as_millis()).filter(|s| *s < at);
+        let since = o
+            .not_before
+            .map(meshwork_model::time::Timestamp::as_millis)
+            .filter(|s| *s < at);
         let delay_most = o.lag.map(|l| l.greatest.max(0));
         let delay_sure = match (since, times) {
             (None, _) => delay_most,

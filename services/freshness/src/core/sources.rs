@@ -33,12 +33,12 @@ impl Sources {
     pub(super) fn hear(&mut self, source: SourceView<'_>) -> bool {
         self.order = self.order.saturating_add(1);
         let order = self.order;
-        if let Some(epochs) = self.by_instance.get_mut(source.instance) {
-            if let Some(heard) = epochs.get_mut(&source.epoch) {
-                heard.order = order;
-                heard.dirty = true;
-                return heard.note(source.sequence);
-            }
+        if let Some(epochs) = self.by_instance.get_mut(source.instance)
+            && let Some(heard) = epochs.get_mut(&source.epoch)
+        {
+            heard.order = order;
+            heard.dirty = true;
+            return heard.note(source.sequence);
         }
         if self.count >= SOURCES_MAX {
             self.forget_oldest();
@@ -69,14 +69,14 @@ impl Sources {
             .flat_map(|(i, epochs)| epochs.iter().map(move |(e, h)| (h.order, i, *e)))
             .min()
             .map(|(_, i, e)| (i.clone(), e));
-        if let Some((instance, epoch)) = oldest {
-            if let Some(epochs) = self.by_instance.get_mut(&instance) {
-                epochs.remove(&epoch);
-                if epochs.is_empty() {
-                    self.by_instance.remove(&instance);
-                }
-                self.count = self.count.saturating_sub(1);
+        if let Some((instance, epoch)) = oldest
+            && let Some(epochs) = self.by_instance.get_mut(&instance)
+        {
+            epochs.remove(&epoch);
+            if epochs.is_empty() {
+                self.by_instance.remove(&instance);
             }
+            self.count = self.count.saturating_sub(1);
         }
     }
 }

@@ -328,16 +328,16 @@ impl Track {
                 }
                 None => continue,
             };
-            if let Some(alert) = self.alerts.get_mut(at) {
-                if let Some((change, firing)) = alert.step(joined, name, end, keep, good) {
-                    changes.push(Changed {
-                        severity,
-                        change,
-                        firing,
-                        bad_long,
-                        bad_short,
-                    });
-                }
+            if let Some(alert) = self.alerts.get_mut(at)
+                && let Some((change, firing)) = alert.step(joined, name, end, keep, good)
+            {
+                changes.push(Changed {
+                    severity,
+                    change,
+                    firing,
+                    bad_long,
+                    bad_short,
+                });
             }
         }
         Ok(changes)

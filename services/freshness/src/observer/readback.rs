@@ -18,6 +18,9 @@ use crate::sink::Sent;
 
 /// Partitions that one reader reads at a time.
 const PARTITIONS_AT_ONCE: usize = 64;
+/// Gaps that have stood so long hold the observer's progress back; younger ones are records whose
+/// producer is about to report them.
+const HOLDS_AFTER: Duration = Duration::from_millis(300);
 /// How long a range may bring nothing before it is left for the next round.
 const STALLED: Duration = Duration::from_secs(20);
 
@@ -69,13 +72,19 @@ impl Observer {
         for at in present {
             standing.entry(at).or_insert(now);
         }
-        let has_stood = |place: &Place, r: &OffsetRange| {
+        let has_stood = |place: &Place, r: &OffsetRange, stands: Duration| {
             let since = standing.get(&(place.clone(), r.from));
             since.is_some_and(|since| now.duration_since(*since) >= stands)
         };
+        let held = gaps.iter().filter(|(place, gap)| {
+            let mut ranges = gap.ranges.iter();
+            ranges.any(|r| has_stood(place, r, HOLDS_AFTER))
+        });
+        self.shared
+            .set_held(held.map(|(_, gap)| gap.not_before).min());
         gaps.into_iter()
             .filter_map(|(place, mut gap)| {
-                gap.ranges.retain(|r| has_stood(&place, r));
+                gap.ranges.retain(|r| has_stood(&place, r, stands));
                 (!gap.ranges.is_empty()).then_some((place, gap))
             })
             .collect()
@@ -227,12 +236,13 @@ impl Job {
 
     /// Begins the ranges that start before `offset`.
     fn begin(&mut self, partition: i32, offset: i64, span: Span) {
-        if self.reading.is_none() && self.left.last().is_some_and(|r| r.from < offset) {
-            if let Some(range) = self.left.pop() {
-                let span_ms = (span == Span::RecordTime).then_some(MINUTE_MS);
-                let reading = RangeReadback::new(&self.policy, partition, range.from, span_ms);
-                self.reading = Some((reading, range));
-            }
+        if self.reading.is_none()
+            && self.left.last().is_some_and(|r| r.from < offset)
+            && let Some(range) = self.left.pop()
+        {
+            let span_ms = (span == Span::RecordTime).then_some(MINUTE_MS);
+            let reading = RangeReadback::new(&self.policy, partition, range.from, span_ms);
+            self.reading = Some((reading, range));
         }
     }
 
@@ -242,10 +252,9 @@ impl Job {
             .reading
             .as_ref()
             .is_some_and(|(_, r)| r.until <= offset)
+            && let Some((reading, range)) = self.reading.take()
         {
-            if let Some((reading, range)) = self.reading.take() {
-                return reading.finish(range.until);
-            }
+            return reading.finish(range.until);
         }
         Vec::new()
     }

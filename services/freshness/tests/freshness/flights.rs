@@ -16,20 +16,20 @@ use meshwork_model::slo::Severity;
 use meshwork_model::time::Timestamp;
 
 /// When the month begins: 2013-01-01T05:00Z, midnight in New York.
-pub const START: i64 = 1_357_016_400_000;
+pub(crate) const START: i64 = 1_357_016_400_000;
 /// When the clock stands: 2013-02-01T10:01Z.
-pub const STOP: i64 = 1_359_712_860_000;
-pub const MINUTE: i64 = 60_000;
+pub(crate) const STOP: i64 = 1_359_712_860_000;
+pub(crate) const MINUTE: i64 = 60_000;
 
 /// A record: what it tells of, and when it is published; ms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Event {
+pub(crate) struct Event {
     pub due: i64,
     pub event_time: i64,
 }
 
 /// A product and its month.
-pub struct Month {
+pub(crate) struct Month {
     pub announcement: ProductAnnouncement,
     pub events: Vec<Event>,
 }
@@ -101,7 +101,11 @@ fn new_york(mut slo: SloDeclaration, from_minute: i32, until_minute: i32) -> Slo
 }
 
 /// An announcement of `domain.product`, version 1.
-pub fn announcement(name: &str, partitions: i32, slo: SloDeclaration) -> ProductAnnouncement {
+pub(crate) fn announcement(
+    name: &str,
+    partitions: i32,
+    slo: SloDeclaration,
+) -> ProductAnnouncement {
     let (domain, product) = name.split_once('.').unwrap();
     let urn: Urn = format!("urn:meshwork:{domain}:{product}:v1")
         .parse()
@@ -141,7 +145,7 @@ pub fn announcement(name: &str, partitions: i32, slo: SloDeclaration) -> Product
 }
 
 /// The month as the demo replays it: meteorology falls silent on the 15th.
-pub fn month() -> Vec<Month> {
+pub(crate) fn month() -> Vec<Month> {
     let zones: HashMap<String, String> = rows("airports.csv.zst")
         .into_iter()
         .map(|row| (row["faa"].clone(), row["tzone"].clone()))

@@ -192,7 +192,11 @@ fn replay(months: &[Month], step: i64, restart_every: Option<usize>) -> Outcome 
         now = (now + step).min(STOP);
     }
     collect(&mut fold, &memory, &mut outcome);
-    for track in fold.products().iter().flat_map(|p| p.tracks()) {
+    for track in fold
+        .products()
+        .iter()
+        .flat_map(meshwork_freshness::core::Product::tracks)
+    {
         assert_eq!(end_of(track.next() - 1), STOP - MINUTE, "{}", track.key());
         let totals = track.totals(i64::MAX, &memory).unwrap();
         outcome.totals.insert(track.key().into(), totals);

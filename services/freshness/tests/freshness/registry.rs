@@ -20,7 +20,7 @@ struct Known {
 type Shared = Arc<Mutex<Known>>;
 
 /// Serves on a free port until the runtime ends.
-pub async fn serve() -> SocketAddr {
+pub(crate) async fn serve() -> SocketAddr {
     let routes = Router::new()
         .route("/subjects/{subject}/versions", post(register))
         .route("/schemas/ids/{id}", get(by_id))

@@ -399,10 +399,8 @@ impl MeshProducer {
     }
 
     async fn settle(&self) -> Result<(), ProduceError> {
-        if self.ledger.in_flight() > 0 && !self.options.kafka.linger.is_zero() {
-            // Makes librdkafka send what lingers.
-            self.producer.flush(self.options.flush_timeout).await?;
-        }
+        // Not the Kafka client's own flush, which looks only every 100 ms; what lingers does so for
+        // milliseconds.
         let idle = self.ledger.wait_idle();
         if tokio::time::timeout(self.options.flush_timeout, idle)
             .await

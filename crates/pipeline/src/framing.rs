@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn reads_prefixes() {
-        let guid: [u8; 16] = std::array::from_fn(|i| i as u8);
+        let guid: [u8; 16] = std::array::from_fn(|i| u8::try_from(i).unwrap());
         let guid_framed = [&[1][..], &guid, b"x"].concat();
         for (bytes, expected) in [
             (&b"\0\0\0\0\x07datum"[..], Ok((id(7), &b"datum"[..]))),
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn guids_print_as_the_registry_prints_them() {
-        let guid: [u8; 16] = std::array::from_fn(|i| (i * 17) as u8);
+        let guid: [u8; 16] = std::array::from_fn(|i| u8::try_from(i * 17).unwrap());
         assert_eq!(guid_text(&guid), "00112233-4455-6677-8899-aabbccddeeff");
     }
 }

@@ -73,7 +73,7 @@ impl Tracked {
 impl Delivery for Tracked {
     fn delivered(mut self, result: Result<Delivered, SendError>) {
         if let Some(load) = self.load.take() {
-            self.ledger.settled(load, result);
+            self.ledger.settled(&load, result);
         }
     }
 }
@@ -81,7 +81,7 @@ impl Delivery for Tracked {
 impl Drop for Tracked {
     fn drop(&mut self) {
         if let Some(load) = self.load.take() {
-            self.ledger.settled(load, Err(SendError::Closed));
+            self.ledger.settled(&load, Err(SendError::Closed));
         }
     }
 }
@@ -186,14 +186,14 @@ impl Ledger {
         }
     }
 
-    fn settled(&self, load: Load, result: Result<Delivered, SendError>) {
+    fn settled(&self, load: &Load, result: Result<Delivered, SendError>) {
         {
             let mut inner = self.inner.lock();
             match result {
-                Ok(delivered) => self.acknowledged(&mut inner, &load, delivered),
+                Ok(delivered) => self.acknowledged(&mut inner, load, delivered),
                 Err(error) => {
                     self.failed.store(true, Ordering::Release);
-                    inner.fail(what(&load, &self.topic), FailureKind::Send(error));
+                    inner.fail(what(load, &self.topic), FailureKind::Send(error));
                 }
             }
             if let Some(bucket) = load.bucket(self.span)

@@ -29,10 +29,6 @@ pub(super) struct Observer {
 }
 
 impl Observer {
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "made in one place, kept as they are"
-    )]
     pub(super) fn new(
         writer: MeshWriter<StreamObservation>,
         producer: Producer<Tracked>,

@@ -55,7 +55,8 @@ pub struct ProducerOptions {
     /// Stable name of this process's place, for the observations' source. Producer and topic are
     /// added to it, so that several producers of one process are told apart.
     pub instance: String,
-    /// Queue, batches and delivery time-out.
+    /// Queue, batches and delivery time-out. Whoever flushes often sets `linger` to 0: a flush waits
+    /// for it twice.
     pub kafka: meshwork_kafka::ProducerOptions,
     /// How long a record waits for a registry that is down, if its schema is not known. 30 s: longer
     /// than a restart of the registry, short enough for someone at a terminal.

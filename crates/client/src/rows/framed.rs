@@ -129,7 +129,9 @@ pub fn write_framed(
 mod tests {
     use super::*;
 
-    fn read(bytes: &[u8]) -> Result<Vec<(Option<Vec<u8>>, Vec<u8>)>, FramedReadError> {
+    type KeyAndValue = (Option<Vec<u8>>, Vec<u8>);
+
+    fn read(bytes: &[u8]) -> Result<Vec<KeyAndValue>, FramedReadError> {
         let mut source = FramedSource::new(bytes);
         let mut batch = Batch::default();
         while source.next(&mut batch)? {}

@@ -13,10 +13,13 @@ use meshwork_registry_client::{RegistryClient, RegistryClientConfig};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
+/// A text and the subjects that hold it.
+type Held = (String, Vec<String>);
+
 #[derive(Clone, Default)]
 pub struct Registry {
-    /// By id − 1: text and subjects.
-    schemas: Arc<Mutex<Vec<(String, Vec<String>)>>>,
+    /// By id − 1.
+    schemas: Arc<Mutex<Vec<Held>>>,
     down: Arc<AtomicBool>,
     asked: Arc<Mutex<HashMap<String, usize>>>,
     url: String,

@@ -53,13 +53,15 @@ fn each_way_to_be_bad_has_its_reason_and_place() {
     cut.pop();
     let mut not_utf8 = good.clone();
     not_utf8[7] = 0xff;
-    let cases: [(
-        Option<&[u8]>,
-        Option<&[u8]>,
+    // Key, value; reason, byte, path.
+    type Case<'a> = (
+        Option<&'a [u8]>,
+        Option<&'a [u8]>,
         Reason,
         Option<usize>,
-        Option<&str>,
-    ); 11] = [
+        Option<&'a str>,
+    );
+    let cases: [Case<'_>; 11] = [
         (Some(b"k"), None, Reason::NoValue, None, None),
         (Some(b"k"), Some(b"{\"id\":1}"), Reason::Framing, None, None),
         (

@@ -141,8 +141,10 @@ impl Promises {
     /// # Errors
     /// A topic can't be read, or holds what is no record of it.
     pub(crate) async fn read(kafka: &KafkaConfig, registry: &RegistryClient) -> Result<Self> {
-        let slices = mesh_records::<SloSlice>(kafka, registry, "mesh.slo.slices").await?;
+        // Statuses first: each is committed together with the slices that lead to it, so slices
+        // that are read later hold all that a status read before speaks of.
         let statuses = mesh_records::<SloStatus>(kafka, registry, "mesh.slo.status").await?;
+        let slices = mesh_records::<SloSlice>(kafka, registry, "mesh.slo.slices").await?;
         let alerts = mesh_records::<SloAlert>(kafka, registry, "mesh.slo.alerts").await?;
         let mut slos = count(&slices);
         let mut as_of = BTreeMap::new();

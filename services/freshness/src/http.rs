@@ -217,3 +217,92 @@ fn problem(p: &Problem) -> Response {
     let kind = [(header::CONTENT_TYPE, PROBLEM_JSON)];
     (status, kind, Json(p)).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use axum::body::{Body, to_bytes};
+    use axum::http::Request;
+    use meshwork_model::mesh::SloStatus;
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::shared::Shared;
+
+    fn handle() -> Handle {
+        let shared = Shared::new();
+        let status = SloStatus {
+            slo: "urn:meshwork:a:b:v1#x".into(),
+            urn: "urn:meshwork:a:b:v1".parse().unwrap(),
+            domain: "a".into(),
+            owner: "o".into(),
+            as_of: Timestamp::from_millis(1_358_253_540_000),
+            state: SliceState::Bad,
+            lag_ms: Some(7),
+            within_ms: 5,
+            objective: 990_000,
+            window_ms: 60_000,
+            good: 1,
+            bad: 2,
+            expected_quiet: 3,
+            unmeasurable: 4,
+            due: 7,
+            budget_millionths: 70_000,
+            budget_left_millionths: -1_930_000,
+            alert: AlertState::Firing,
+            rule: Some("1h_5m".into()),
+        };
+        let standing = Standing {
+            status,
+            totals: Totals::default(),
+            shard: 0,
+            id: 0,
+            first: 0,
+            next: 22_637_559,
+        };
+        let key = standing.status.slo.clone();
+        shared.standings.write().insert(key, standing);
+        Handle::new(Arc::new(shared))
+    }
+
+    async fn get(path: &str) -> (u16, serde_json::Value) {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let answer = handle().routes().oneshot(request).await.unwrap();
+        let status = answer.status().as_u16();
+        let body = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+        (status, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn shows_how_slos_stand() {
+        let (status, all) = get("/v1/slos").await;
+        assert_eq!((status, all.as_array().unwrap().len()), (200, 1));
+        assert_eq!(all[0]["as_of"], "2013-01-15T12:39:00Z");
+        assert_eq!(all[0]["budget_left_millionths"], -1_930_000);
+        let (status, one) = get("/v1/slos/urn:meshwork:a:b:v1/x").await;
+        assert_eq!((status, &one), (200, &all[0]));
+    }
+
+    #[tokio::test]
+    async fn says_what_is_wrong_with_a_question() {
+        for (path, status, code) in [
+            ("/v1/slos/urn:meshwork:a:b:v1/y", 404, "unknown-slo"),
+            ("/v1/slos/urn:meshwork:a:b:v1/y/slices", 404, "unknown-slo"),
+            (
+                "/v1/slos/urn:meshwork:a:b:v1/x/slices?from=noon",
+                400,
+                "bad-parameter",
+            ),
+            (
+                "/v1/slos/urn:meshwork:a:b:v1/x/slices?since=1",
+                400,
+                "bad-parameter",
+            ),
+        ] {
+            let (answered, problem) = get(path).await;
+            assert_eq!(answered, status, "{path}");
+            assert_eq!(problem["code"], code, "{path}");
+        }
+    }
+}

@@ -1,6 +1,8 @@
 //! The main job, end to end, as a new user runs it.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail loudly")]
 
+mod cli;
+
 use std::path::Path;
 use std::process::Command;
 

@@ -20,15 +20,13 @@ use clap::CommandFactory as _;
 use crate::args::{Cli, Command};
 use crate::config::{self, Config};
 
-/// How a command ended.
+/// How a command ended. Wrong usage is clap's, which ends with 2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// 0: done.
     Done,
     /// 1: a check failed, or the command did.
     Failed,
-    /// 2: wrong usage, as clap has it.
-    Usage,
     /// 3: there are changes to apply.
     Pending,
 }
@@ -38,7 +36,6 @@ impl From<Exit> for ExitCode {
         Self::from(match exit {
             Exit::Done => 0,
             Exit::Failed => 1,
-            Exit::Usage => 2,
             Exit::Pending => 3,
         })
     }

@@ -25,11 +25,12 @@ pub(crate) async fn run(command: SchemaCommand, config: Config) -> anyhow::Resul
     }
 }
 
+/// A filter: the verdicts are its output, so its exit code says only that every line was answered.
 fn lines() -> anyhow::Result<Exit> {
     let input = BufReader::with_capacity(1 << 16, std::io::stdin().lock());
     let output = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
-    let summary = validate_lines(input, output)?;
-    Ok(if summary.invalid == 0 { Exit::Done } else { Exit::Failed })
+    validate_lines(input, output)?;
+    Ok(Exit::Done)
 }
 
 async fn validate(args: &ValidateArgs, mut config: Config) -> anyhow::Result<Exit> {

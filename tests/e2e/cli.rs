@@ -18,9 +18,21 @@ fn run_with(args: &[&str], input: &str) -> (i32, String, String) {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
-    let (out, err) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(input.as_bytes())
+        .unwrap();
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = child.wait_with_output().unwrap();
+    let (out, err) = (
+        String::from_utf8(stdout).unwrap(),
+        String::from_utf8(stderr).unwrap(),
+    );
     assert!(!err.contains("panicked"), "{args:?}: {err}");
     (status.code().unwrap(), out, err)
 }
@@ -32,14 +44,22 @@ fn an_unknown_key_in_the_configuration_is_named_with_its_line() {
     std::fs::write(&file, "role: [registry]\nkafka:\n  bootstrap_server: x\n").unwrap();
     let (code, _, err) = run(&["run", "--config", file.to_str().unwrap()]);
     assert_eq!(code, 1);
-    assert!(err.contains("bootstrap_server") && err.contains("line 3"), "{err}");
+    assert!(
+        err.contains("bootstrap_server") && err.contains("line 3"),
+        "{err}"
+    );
 }
 
 #[test]
 fn a_broker_that_is_down_is_named_within_a_stated_time() {
     // Port 1 is nobody's.
-    let (code, _, err) =
-        run(&["product", "list", "--from-topics", "--bootstrap-server", "127.0.0.1:1"]);
+    let (code, _, err) = run(&[
+        "product",
+        "list",
+        "--from-topics",
+        "--bootstrap-server",
+        "127.0.0.1:1",
+    ]);
     assert_eq!(code, 1);
     assert!(err.contains("127.0.0.1:1") && err.contains(" s"), "{err}");
 }
@@ -49,18 +69,29 @@ fn a_port_that_is_taken_is_said_before_anything_starts() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let (code, _, err) = run(&[
-        "run", "--role", "registry", "--bootstrap-server", "127.0.0.1:1", "--registry-listen",
+        "run",
+        "--role",
+        "registry",
+        "--bootstrap-server",
+        "127.0.0.1:1",
+        "--registry-listen",
         &address,
     ]);
     assert_eq!(code, 1);
-    assert!(err.contains(&address) && err.contains("--registry-listen"), "{err}");
+    assert!(
+        err.contains(&address) && err.contains("--registry-listen"),
+        "{err}"
+    );
 }
 
 #[test]
 fn no_server_is_said_with_how_to_start_one() {
     let (code, _, err) = run(&["slo", "status", "--server", "http://127.0.0.1:1"]);
     assert_eq!(code, 1);
-    assert!(err.contains("meshwork run") && err.contains("--server"), "{err}");
+    assert!(
+        err.contains("meshwork run") && err.contains("--server"),
+        "{err}"
+    );
 }
 
 const CONTRACT: &str = "\
@@ -87,16 +118,31 @@ fn a_contract_without_owner_and_a_schema_that_does_not_parse_are_findings_with_p
     let dir = tempfile::tempdir().unwrap();
     let contract = dir.path().join("sales.orders.odcs.yaml");
     std::fs::write(&contract, CONTRACT).unwrap();
-    std::fs::write(dir.path().join("sales.orders.avsc"), "{\"type\": \"recrod\"}").unwrap();
+    std::fs::write(
+        dir.path().join("sales.orders.avsc"),
+        "{\"type\": \"recrod\"}",
+    )
+    .unwrap();
     let (code, out, _) = run(&["product", "check", dir.path().to_str().unwrap()]);
     assert_eq!(code, 1);
     assert!(out.contains("owner"), "{out}");
-    assert!(out.contains("sales.orders.avsc") && out.contains("recrod"), "{out}");
+    assert!(
+        out.contains("sales.orders.avsc") && out.contains("recrod"),
+        "{out}"
+    );
     let (code, out, _) = run(&[
-        "product", "check", "--output-format", "github", contract.to_str().unwrap(),
+        "product",
+        "check",
+        "--output-format",
+        "github",
+        contract.to_str().unwrap(),
     ]);
     assert_eq!(code, 1);
-    assert!(out.lines().any(|l| l.starts_with("::error file=") && l.contains("line=")), "{out}");
+    assert!(
+        out.lines()
+            .any(|l| l.starts_with("::error file=") && l.contains("line=")),
+        "{out}"
+    );
 }
 
 #[test]
@@ -133,8 +179,10 @@ fn validate_says_where_a_datum_goes_wrong() {
         "{\"schema\": \"int\", \"hex\": \"02\"}\n{\"schema\": \"int\", \"hex\": \"\"}\nnonsense\n",
     );
     assert_eq!(code, 0, "a filter: its verdicts are its output");
-    let answers: Vec<serde_json::Value> =
-        out.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let answers: Vec<serde_json::Value> = out
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
     assert_eq!(answers.len(), 3);
     assert_eq!(answers[0]["valid"], true);
     assert_eq!(answers[1]["error"]["offset"], 0);
@@ -143,7 +191,11 @@ fn validate_says_where_a_datum_goes_wrong() {
 
 #[test]
 fn wrong_usage_is_exit_code_2() {
-    for args in [&["produce"][..], &["nonsense"], &["slo", "status", "-o", "xml"]] {
+    for args in [
+        &["produce"][..],
+        &["nonsense"],
+        &["slo", "status", "-o", "xml"],
+    ] {
         assert_eq!(run(args).0, 2, "{args:?}");
     }
 }

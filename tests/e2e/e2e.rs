@@ -1,5 +1,9 @@
 //! The main job, end to end, as a new user runs it.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail loudly")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test may fail loudly"
+)]
 
 mod cli;
 
@@ -19,7 +23,9 @@ fn the_demo_holds_and_others_can_read_it() {
         &["--keep", "--addresses-file", addresses.to_str().unwrap()],
     )
     .unwrap();
-    let last = demo.wait_for("the last line", |l| l.ends_with("expectations held")).unwrap();
+    let last = demo
+        .wait_for("the last line", |l| l.ends_with("expectations held"))
+        .unwrap();
     let addresses: serde_json::Value =
         serde_json::from_slice(&std::fs::read(&addresses).unwrap()).unwrap();
     let address = |name: &str| addresses[name].as_str().expect(name).to_owned();
@@ -29,7 +35,11 @@ fn the_demo_holds_and_others_can_read_it() {
         .args([address("kafka"), address("registry")])
         .output()
         .unwrap();
-    assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
+    assert!(
+        read.status.success(),
+        "{}",
+        String::from_utf8_lossy(&read.stderr)
+    );
     let read: serde_json::Value = serde_json::from_slice(&read.stdout).unwrap();
     assert_eq!(read["products"].as_array().unwrap().len(), 7, "{read}");
     assert_eq!(read["records"], 26_483, "{read}");
@@ -39,15 +49,36 @@ fn the_demo_holds_and_others_can_read_it() {
     let status = meshwork_says(&["slo", "status", "-o", "json", "--server", &address("http")]);
     let status: serde_json::Value = serde_json::from_str(&status).unwrap();
     assert_eq!(status.as_array().unwrap().len(), 7, "{status}");
-    let products = meshwork_says(&["product", "list", "-o", "name", "--server", &address("http")]);
+    let products = meshwork_says(&[
+        "product",
+        "list",
+        "-o",
+        "name",
+        "--server",
+        &address("http"),
+    ]);
     assert_eq!(products.lines().count(), 7, "{products}");
     let down = meshwork_says(&[
-        "lineage", "down", "operations.departures", "-o", "json", "--server", &address("http"),
+        "lineage",
+        "down",
+        "operations.departures",
+        "-o",
+        "json",
+        "--server",
+        &address("http"),
     ]);
     assert!(down.contains("flight-weather"), "{down}");
     let first = meshwork_says(&[
-        "consume", "operations.departures", "-o", "start", "-n", "3",
-        "--bootstrap-server", &address("kafka"), "--registry-url", &address("registry"),
+        "consume",
+        "operations.departures",
+        "-o",
+        "start",
+        "-n",
+        "3",
+        "--bootstrap-server",
+        &address("kafka"),
+        "--registry-url",
+        &address("registry"),
     ]);
     assert_eq!(first.lines().count(), 3, "{first}");
 
@@ -57,7 +88,10 @@ fn the_demo_holds_and_others_can_read_it() {
 }
 
 fn meshwork_says(args: &[&str]) -> String {
-    let output = Command::new(meshwork().unwrap()).args(args).output().unwrap();
+    let output = Command::new(meshwork().unwrap())
+        .args(args)
+        .output()
+        .unwrap();
     assert!(
         output.status.success(),
         "meshwork {args:?}: {}",

@@ -17,10 +17,16 @@ const DEADLINE: Duration = Duration::from_secs(900);
 /// It is not there.
 pub fn meshwork() -> Result<PathBuf> {
     let test = std::env::current_exe()?;
-    let profile = test.ancestors().nth(2).context("a test lies in target/<profile>/deps")?;
+    let profile = test
+        .ancestors()
+        .nth(2)
+        .context("a test lies in target/<profile>/deps")?;
     let binary = profile.join("meshwork");
     if !binary.exists() {
-        bail!("{} is not built: run `cargo build -p meshwork` first", binary.display());
+        bail!(
+            "{} is not built: run `cargo build -p meshwork` first",
+            binary.display()
+        );
     }
     Ok(binary)
 }
@@ -85,7 +91,11 @@ impl Demo {
                 }
             }
         });
-        Ok(Self { child, stderr, seen: Vec::new() })
+        Ok(Self {
+            child,
+            stderr,
+            seen: Vec::new(),
+        })
     }
 
     /// Waits for a line of stderr that `wanted` accepts, and returns it.
@@ -95,7 +105,10 @@ impl Demo {
     pub fn wait_for(&mut self, what: &str, wanted: impl Fn(&str) -> bool) -> Result<String> {
         let until = Instant::now() + DEADLINE;
         loop {
-            match self.stderr.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            match self
+                .stderr
+                .recv_timeout(until.saturating_duration_since(Instant::now()))
+            {
                 Ok(line) => {
                     self.seen.push(line.clone());
                     if wanted(&line) {
@@ -125,7 +138,9 @@ impl Demo {
     /// # Errors
     /// It can't be signalled.
     pub fn terminate(&self) -> Result<()> {
-        let status = Command::new("kill").arg(self.child.id().to_string()).status()?;
+        let status = Command::new("kill")
+            .arg(self.child.id().to_string())
+            .status()?;
         if !status.success() {
             bail!("the demo can't be signalled");
         }
@@ -145,7 +160,10 @@ impl Demo {
         });
         let until = Instant::now() + DEADLINE;
         loop {
-            match self.stderr.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            match self
+                .stderr
+                .recv_timeout(until.saturating_duration_since(Instant::now()))
+            {
                 Ok(line) => self.seen.push(line),
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {
@@ -155,7 +173,9 @@ impl Demo {
             }
         }
         let status = self.child.wait()?;
-        let text = reader.join().map_err(|_| anyhow::anyhow!("the reader of stdout failed"))??;
+        let text = reader
+            .join()
+            .map_err(|_| anyhow::anyhow!("the reader of stdout failed"))??;
         let summary = serde_json::from_str(&text)
             .with_context(|| format!("stdout is no JSON: {text:?}\n{}", self.tail()))?;
         Ok(Ended {

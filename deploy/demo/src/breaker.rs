@@ -80,9 +80,12 @@ fn spoil(good: &[u8], way: usize, foreign_id: u32) -> Vec<u8> {
 #[must_use]
 pub fn incompatible_schema(current: &str) -> Option<String> {
     let mut schema: serde_json::Value = serde_json::from_str(current).ok()?;
-    schema.get_mut("fields")?.as_array_mut()?.push(serde_json::json!({
-        "name": "gate", "type": "string"
-    }));
+    schema
+        .get_mut("fields")?
+        .as_array_mut()?
+        .push(serde_json::json!({
+            "name": "gate", "type": "string"
+        }));
     Some(schema.to_string())
 }
 
@@ -98,8 +101,17 @@ mod tests {
         let good = [&[0, 0, 0, 0, 1, 8][..], b"abcd", &[2, 4, 6, 8]].concat();
         let bad = bad_records(&good, 9);
         assert_eq!(bad.len(), BAD_RECORDS);
-        assert_eq!(bad.iter().map(|b| &b.key).collect::<HashSet<_>>().len(), BAD_RECORDS);
-        assert!(bad.iter().all(|b| BEGIN < b.due && b.due < END && b.value != good));
-        assert!(bad.iter().all(|b| b.due.as_millis() % 60_000 == 0), "on whole minutes");
+        assert_eq!(
+            bad.iter().map(|b| &b.key).collect::<HashSet<_>>().len(),
+            BAD_RECORDS
+        );
+        assert!(
+            bad.iter()
+                .all(|b| BEGIN < b.due && b.due < END && b.value != good)
+        );
+        assert!(
+            bad.iter().all(|b| b.due.as_millis() % 60_000 == 0),
+            "on whole minutes"
+        );
     }
 }

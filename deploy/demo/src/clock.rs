@@ -21,7 +21,9 @@ impl SimulatedClock {
     /// Stands at `start`.
     #[must_use]
     pub fn at(start: Timestamp) -> Arc<Self> {
-        Arc::new(Self { now: AtomicI64::new(start.as_millis()) })
+        Arc::new(Self {
+            now: AtomicI64::new(start.as_millis()),
+        })
     }
 
     /// Moves on to `to`; never back.
@@ -46,7 +48,9 @@ impl Progress {
     /// Kept in `dir`, which must exist.
     #[must_use]
     pub fn in_dir(dir: &Path) -> Self {
-        Self { dir: dir.to_owned() }
+        Self {
+            dir: dir.to_owned(),
+        }
     }
 
     /// Where to start: where the last run stopped, or the beginning of the month.

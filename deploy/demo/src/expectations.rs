@@ -53,13 +53,31 @@ pub(crate) fn judge(summary: &Summary, checks: Checks) -> Vec<Expectation> {
         all.push(Expectation { what, held, found });
     };
     for (product, events) in EVENTS {
-        let found = summary.products.get(product.name()).map_or(0, |p| p.published);
-        expect(format!("{} holds {events} events", product.name()), found == events, found.to_string());
+        let found = summary
+            .products
+            .get(product.name())
+            .map_or(0, |p| p.published);
+        expect(
+            format!("{} holds {events} events", product.name()),
+            found == events,
+            found.to_string(),
+        );
     }
     for (product, _) in EVENTS {
-        let expected = if product == Product::Departures { BAD_RECORDS as u64 } else { 0 };
-        let found = summary.products.get(product.name()).map_or(0, |p| p.refused);
-        expect(format!("{} refused {expected}", product.name()), found == expected, found.to_string());
+        let expected = if product == Product::Departures {
+            BAD_RECORDS as u64
+        } else {
+            0
+        };
+        let found = summary
+            .products
+            .get(product.name())
+            .map_or(0, |p| p.refused);
+        expect(
+            format!("{} refused {expected}", product.name()),
+            found == expected,
+            found.to_string(),
+        );
     }
     for (product, _) in EVENTS {
         let slos = summary.products.get(product.name()).map(|p| &p.slos);
@@ -67,7 +85,11 @@ pub(crate) fn judge(summary: &Summary, checks: Checks) -> Vec<Expectation> {
             let (bad, words) = expected_bad(product);
             let minutes = slo.good + slo.bad + slo.expected_quiet + slo.unmeasurable;
             let held = slo.bad == bad && slo.unmeasurable == 0 && minutes == MINUTES;
-            expect(format!("{}#{id} {words} in {MINUTES}", product.name()), held, counts(slo));
+            expect(
+                format!("{}#{id} {words} in {MINUTES}", product.name()),
+                held,
+                counts(slo),
+            );
         }
         expect(
             format!("{} has an SLO that is measured", product.name()),
@@ -121,7 +143,11 @@ pub(crate) fn judge(summary: &Summary, checks: Checks) -> Vec<Expectation> {
 }
 
 fn expected_bad(product: Product) -> (i64, &'static str) {
-    if product == Product::Weather { (330, "has 330 bad minutes") } else { (0, "has no bad minute") }
+    if product == Product::Weather {
+        (330, "has 330 bad minutes")
+    } else {
+        (0, "has no bad minute")
+    }
 }
 
 fn counts(slo: &SloSummary) -> String {
@@ -133,5 +159,8 @@ fn counts(slo: &SloSummary) -> String {
 
 /// How many held.
 pub(crate) fn tally(all: &[Expectation]) -> Expectations {
-    Expectations { held: all.iter().filter(|e| e.held).count(), of: all.len() }
+    Expectations {
+        held: all.iter().filter(|e| e.held).count(),
+        of: all.len(),
+    }
 }

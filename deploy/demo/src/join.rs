@@ -47,7 +47,11 @@ impl Joined {
     #[must_use]
     pub fn joined(&self) -> usize {
         let state = self.state.lock();
-        state.departures.values().filter(|at| state.weather.contains(*at)).count()
+        state
+            .departures
+            .values()
+            .filter(|at| state.weather.contains(*at))
+            .count()
     }
 }
 
@@ -64,9 +68,15 @@ pub async fn run(
     joined: &Joined,
     shutdown: CancellationToken,
 ) -> Result<()> {
-    let config = KafkaConfig { client_id: format!("{GROUP}-1"), ..kafka.clone() };
+    let config = KafkaConfig {
+        client_id: format!("{GROUP}-1"),
+        ..kafka.clone()
+    };
     let decoder = AvroDecoder::new(SrSettings::new(registry_url.to_owned()));
-    let options = GroupOptions { session_timeout: Duration::from_secs(10), ..GroupOptions::default() };
+    let options = GroupOptions {
+        session_timeout: Duration::from_secs(10),
+        ..GroupOptions::default()
+    };
     let mut group = GroupConsumer::subscribe(&config, GROUP, &[departures, weather], options)?;
     while !shutdown.is_cancelled() {
         let batch = tokio::select! {
@@ -74,9 +84,11 @@ pub async fn run(
             batch = group.next(Duration::from_millis(500)) => batch?,
         };
         for record in batch.records {
-            take(&decoder, &record, weather, joined).await.with_context(|| {
-                format!("{}@{}:{}", record.topic, record.partition, record.offset)
-            })?;
+            take(&decoder, &record, weather, joined)
+                .await
+                .with_context(|| {
+                    format!("{}@{}:{}", record.topic, record.partition, record.offset)
+                })?;
         }
     }
     group.close().await;
@@ -95,16 +107,24 @@ async fn take(
     if &*record.topic == weather {
         state.weather.insert(at);
     } else {
-        let key = record.key.as_ref().map(|key| key.to_vec()).unwrap_or_default();
+        let key = record
+            .key
+            .as_ref()
+            .map(|key| key.to_vec())
+            .unwrap_or_default();
         state.departures.insert(key, at);
     }
     Ok(())
 }
 
 fn origin_and_hour(value: &Value) -> Option<(String, i64)> {
-    let Value::Record(fields) = value else { return None };
+    let Value::Record(fields) = value else {
+        return None;
+    };
     let field = |name: &str| fields.iter().find(|(n, _)| n == name).map(|(_, v)| v);
-    let Value::String(origin) = field("origin")? else { return None };
+    let Value::String(origin) = field("origin")? else {
+        return None;
+    };
     match field("time_hour")? {
         Value::TimestampMillis(hour) | Value::Long(hour) => Some((origin.clone(), *hour)),
         _ => None,

@@ -39,7 +39,10 @@ impl Live {
     }
 
     pub(crate) fn status(&self, status: SloStatus) {
-        self.state.lock().statuses.insert(status.slo.clone(), status);
+        self.state
+            .lock()
+            .statuses
+            .insert(status.slo.clone(), status);
     }
 
     pub(crate) fn alert(&self, alert: SloAlert) {

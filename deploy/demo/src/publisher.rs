@@ -84,7 +84,8 @@ impl Publisher {
     pub(crate) async fn publish(&mut self, event: &Event) -> Result<()> {
         let mut value = std::mem::take(&mut self.buffer);
         value.clear();
-        self.encode(&event.value, &mut value).with_context(|| event.key.clone())?;
+        self.encode(&event.value, &mut value)
+            .with_context(|| event.key.clone())?;
         let done = self.publish_bytes(&event.key, &value, event.due).await;
         self.buffer = value;
         done
@@ -110,10 +111,17 @@ impl Publisher {
                 timestamp: Some(due),
                 ..NewRecord::default()
             };
-            let sent = self.producer.send(&record, &RecordPosition::line(self.position)).await?;
+            let sent = self
+                .producer
+                .send(&record, &RecordPosition::line(self.position))
+                .await?;
             !matches!(sent, Sent::Accepted)
         };
-        *(if refused { &mut self.refused } else { &mut self.published }) += 1;
+        *(if refused {
+            &mut self.refused
+        } else {
+            &mut self.published
+        }) += 1;
         Ok(())
     }
 

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use meshwork_kafka::{Admin, Assigned, From, InRecord, Isolation, KafkaConfig, LogReader, ReaderOptions};
+use meshwork_kafka::{
+    Admin, Assigned, From, InRecord, Isolation, KafkaConfig, LogReader, ReaderOptions,
+};
 use meshwork_model::mesh::slice::SliceState;
 use meshwork_model::mesh::{MeshRecord, SloAlert, SloSlice, SloStatus};
 use meshwork_model::time::{MINUTE_MS, Timestamp};
@@ -83,7 +85,9 @@ pub(crate) async fn ends_stand_still(kafka: &KafkaConfig, topics: &[String]) -> 
         return Ok(());
     }
     let ends = async || -> Result<Vec<Option<i64>>> {
-        let ends = admin.end_offsets(&partitions, Isolation::ReadUncommitted).await?;
+        let ends = admin
+            .end_offsets(&partitions, Isolation::ReadUncommitted)
+            .await?;
         Ok(ends.into_iter().map(|end| end.offset).collect())
     };
     let mut last = ends().await?;
@@ -152,7 +156,11 @@ impl Promises {
             as_of.insert(status.slo.clone(), status.as_of);
             slos.entry(status.slo).or_default().budget_left = Number(status.budget_left_millionths);
         }
-        Ok(Self { slos, alerts: by_id(&alerts), as_of })
+        Ok(Self {
+            slos,
+            alerts: by_id(&alerts),
+            as_of,
+        })
     }
 }
 
@@ -225,6 +233,9 @@ mod tests {
             slice(10, 1, SliceState::ExpectedQuiet, 0),
         ]);
         let s = &counted["s"];
-        assert_eq!((s.good, s.bad, s.expected_quiet, s.unmeasurable), (8, 2, 1, 0));
+        assert_eq!(
+            (s.good, s.bad, s.expected_quiet, s.unmeasurable),
+            (8, 2, 1, 0)
+        );
     }
 }

@@ -66,15 +66,20 @@ impl Replay<'_> {
                 self.publish(event).await?;
             }
             while let Some(record) = bad.next_if(|b| b.due <= to) {
-                self.breaker.publish_bytes(&record.key, &record.value, record.due).await?;
+                self.breaker
+                    .publish_bytes(&record.key, &record.value, record.due)
+                    .await?;
             }
             for publisher in self.publishers.values_mut() {
                 publisher.flush().await?;
             }
             self.breaker.flush().await?;
-            self.progress.note(to).context("the clock's progress can't be kept")?;
+            self.progress
+                .note(to)
+                .context("the clock's progress can't be kept")?;
             self.clock.advance(to);
-            self.live.clock(to, self.published(), self.breaker.refused());
+            self.live
+                .clock(to, self.published(), self.breaker.refused());
             if to >= END {
                 return Ok(());
             }
@@ -111,11 +116,17 @@ impl Replay<'_> {
     }
 
     fn published(&self) -> Vec<(Product, u64)> {
-        self.publishers.iter().map(|(product, p)| (*product, p.published())).collect()
+        self.publishers
+            .iter()
+            .map(|(product, p)| (*product, p.published()))
+            .collect()
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a float to int cast saturates")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a float to int cast saturates"
+)]
 fn simulated(elapsed: Duration, speed: f64) -> i64 {
     (elapsed.as_secs_f64() * 1000.0 * speed) as i64
 }

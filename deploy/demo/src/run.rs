@@ -107,7 +107,8 @@ pub async fn run(context: Context) -> Result<Outcome> {
     let shown = CancellationToken::new();
     let screen = tokio::spawn(view::show(Arc::clone(&live), context.style, shown.clone()));
 
-    let incompatible_refused = break_schema(&context, announced(&products, Product::Departures)?).await?;
+    let incompatible_refused =
+        break_schema(&context, announced(&products, Product::Departures)?).await?;
     replay(&context, &month, &products, &progress, &live).await?;
     let promises = settled_promises(&context, &products).await?;
     wait_until("the consumer group to read every departure", || {
@@ -131,7 +132,15 @@ pub async fn run(context: Context) -> Result<Outcome> {
     for follower in followers {
         follower.await??;
     }
-    summarise(&context, &products, promises, joined.joined() as u64, incompatible_refused, checks).await
+    summarise(
+        &context,
+        &products,
+        promises,
+        joined.joined() as u64,
+        incompatible_refused,
+        checks,
+    )
+    .await
 }
 
 async fn apply_contracts(context: &Context) -> Result<HashMap<Product, ProductAnnouncement>> {
@@ -139,7 +148,10 @@ async fn apply_contracts(context: &Context) -> Result<HashMap<Product, ProductAn
     contracts::write_to(&dir).context("the demo's contracts can't be written")?;
     let checked = check_paths(&[dir], Some(&context.registry)).await?;
     let desired = checked.into_products().map_err(|findings| {
-        anyhow::anyhow!("the demo's contracts have findings: {:?}", findings.as_slice())
+        anyhow::anyhow!(
+            "the demo's contracts have findings: {:?}",
+            findings.as_slice()
+        )
     })?;
     let apply = ApplyContext {
         kafka: context.kafka.clone(),
@@ -149,16 +161,23 @@ async fn apply_contracts(context: &Context) -> Result<HashMap<Product, ProductAn
     };
     let announced = apply_products(&apply, &desired, |progress| {
         if let apply::Progress::Finished { urn, changed } = progress {
-            eprintln!("demo: applied {urn}{}", if changed { "" } else { ", as it was" });
+            eprintln!(
+                "demo: applied {urn}{}",
+                if changed { "" } else { ", as it was" }
+            );
         }
     })
     .await?;
-    let applied: Vec<ProductAnnouncement> =
-        announced.into_iter().map(|applied| applied.announcement).collect();
+    let applied: Vec<ProductAnnouncement> = announced
+        .into_iter()
+        .map(|applied| applied.announcement)
+        .collect();
     Product::ALL
         .into_iter()
         .map(|product| {
-            let found = applied.iter().find(|a| a.urn.name().to_string() == product.name());
+            let found = applied
+                .iter()
+                .find(|a| a.urn.name().to_string() == product.name());
             let found = found.with_context(|| format!("{} was not applied", product.name()))?;
             Ok((product, found.clone()))
         })
@@ -169,7 +188,9 @@ fn announced(
     products: &HashMap<Product, ProductAnnouncement>,
     product: Product,
 ) -> Result<&ProductAnnouncement> {
-    products.get(&product).with_context(|| format!("{} is not announced", product.name()))
+    products
+        .get(&product)
+        .with_context(|| format!("{} is not announced", product.name()))
 }
 
 fn join_group(
@@ -180,8 +201,11 @@ fn join_group(
 ) -> Result<impl Future<Output = Result<()>> + use<>> {
     let departures = announced(products, Product::Departures)?.topic.clone();
     let weather = announced(products, Product::Weather)?.topic.clone();
-    let (kafka, url, joined) =
-        (context.kafka.clone(), context.registry_url.clone(), joined.clone());
+    let (kafka, url, joined) = (
+        context.kafka.clone(),
+        context.registry_url.clone(),
+        joined.clone(),
+    );
     Ok(async move { join::run(&kafka, &url, &departures, &weather, &joined, stop).await })
 }
 
@@ -190,7 +214,11 @@ async fn break_schema(context: &Context, departures: &ProductAnnouncement) -> Re
     let schema = incompatible_schema(&departures.value_schema.schema)
         .context("the departures' schema is no record")?;
     let subject = &departures.value_schema.subject;
-    match context.registry.register(subject, &schema, &[], false).await {
+    match context
+        .registry
+        .register(subject, &schema, &[], false)
+        .await
+    {
         Err(RegistryClientError::Incompatible { .. }) => Ok(1),
         Err(error) => Err(error).context("the registry failed at an incompatible schema"),
         Ok(_) => Ok(0),
@@ -221,9 +249,17 @@ async fn replay(
     let departures = announced(products, Product::Departures)?;
     let breaker = open(departures, "kiosk-with-a-bug").await?;
     let mut good = Vec::new();
-    let first = month.events.iter().find(|e| e.product == Product::Departures);
-    breaker.encode(&first.context("the month has no departure")?.value, &mut good)?;
-    let foreign = announced(products, Product::Weather)?.value_schema.schema_id()?;
+    let first = month
+        .events
+        .iter()
+        .find(|e| e.product == Product::Departures);
+    breaker.encode(
+        &first.context("the month has no departure")?.value,
+        &mut good,
+    )?;
+    let foreign = announced(products, Product::Weather)?
+        .value_schema
+        .schema_id()?;
     let bad = bad_records(&good, foreign.get());
     Replay {
         events: &month.events,
@@ -329,7 +365,9 @@ async fn summarise(
     let missed = judged.into_iter().filter(|e| !e.held);
     Ok(Outcome {
         summary,
-        missed: missed.map(|Expectation { what, found, .. }| format!("{what}: found {found}")).collect(),
+        missed: missed
+            .map(|Expectation { what, found, .. }| format!("{what}: found {found}"))
+            .collect(),
     })
 }
 

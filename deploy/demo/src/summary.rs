@@ -26,13 +26,24 @@ impl Summary {
     pub fn in_words(&self) -> String {
         let mut text = format!(
             "{:<26} {:>9} {:>8}  {:<8} {:>7} {:>5} {:>7} {:>13} {:>12}\n",
-            "product", "published", "refused", "slo", "good", "bad", "quiet", "unmeasurable",
+            "product",
+            "published",
+            "refused",
+            "slo",
+            "good",
+            "bad",
+            "quiet",
+            "unmeasurable",
             "budget left"
         );
         for (name, product) in &self.products {
             for (n, (id, slo)) in product.slos.iter().enumerate() {
                 let (name, published, refused) = match n {
-                    0 => (name.as_str(), product.published.to_string(), product.refused.to_string()),
+                    0 => (
+                        name.as_str(),
+                        product.published.to_string(),
+                        product.refused.to_string(),
+                    ),
                     _ => ("", String::new(), String::new()),
                 };
                 text.push_str(&format!(
@@ -108,7 +119,10 @@ pub struct SloSummary {
 pub struct Number(pub i64);
 
 impl Serialize for Number {
-    #[expect(clippy::cast_precision_loss, reason = "budgets are far below 2^53 millionths")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "budgets are far below 2^53 millionths"
+    )]
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if self.0 % 1_000_000 == 0 {
             serializer.serialize_i64(self.0 / 1_000_000)
@@ -119,7 +133,10 @@ impl Serialize for Number {
 }
 
 impl<'de> Deserialize<'de> for Number {
-    #[expect(clippy::cast_possible_truncation, reason = "budgets are far below 2^63 millionths")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "budgets are far below 2^63 millionths"
+    )]
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(Self((f64::deserialize(deserializer)? * 1e6).round() as i64))
     }

@@ -43,7 +43,11 @@ pub(crate) async fn show(live: Arc<Live>, style: Style, done: CancellationToken)
             }
             Style::Lines if shown.clock != last => {
                 let published: u64 = shown.published.values().sum();
-                let firing = shown.alerts.iter().filter(|a| a.state == AlertState::Firing).count();
+                let firing = shown
+                    .alerts
+                    .iter()
+                    .filter(|a| a.state == AlertState::Firing)
+                    .count();
                 let line = format!(
                     "demo: clock {} published {published} refused {} firing {firing}",
                     shown.clock, shown.refused
@@ -74,12 +78,23 @@ fn table(shown: &Shown) -> String {
     let _ = writeln!(text, "{}", style(head).dim());
     for product in Product::ALL {
         let published = shown.published.get(&product).copied().unwrap_or_default();
-        let refused = if product == Product::Departures { shown.refused } else { 0 };
+        let refused = if product == Product::Departures {
+            shown.refused
+        } else {
+            0
+        };
         let prefix = urn_prefix(product);
-        let status = shown.statuses.iter().find(|(slo, _)| slo.starts_with(&prefix));
+        let status = shown
+            .statuses
+            .iter()
+            .find(|(slo, _)| slo.starts_with(&prefix));
         let (age, state, left) = status.map_or_else(Default::default, |(_, s)| {
             let age = s.lag_ms.map(age).unwrap_or_default();
-            (age, s.state.into(), share(s.budget_left_millionths, s.budget_millionths))
+            (
+                age,
+                s.state.into(),
+                share(s.budget_left_millionths, s.budget_millionths),
+            )
         });
         let state: State = state;
         let _ = writeln!(
@@ -94,7 +109,11 @@ fn table(shown: &Shown) -> String {
             Some(at) => (style("resolved").green(), format!(" until {at}")),
             None => (style("FIRING").red().bold(), String::new()),
         };
-        let _ = writeln!(text, "alert {word} {} since {}{until}", alert.slo, alert.fired_at);
+        let _ = writeln!(
+            text,
+            "alert {word} {} since {}{until}",
+            alert.slo, alert.fired_at
+        );
     }
     text
 }
@@ -119,19 +138,27 @@ impl From<SliceState> for State {
 
 impl State {
     fn cell(self) -> String {
-        let Self::Known(state) = self else { return format!("{:<16}", "○ no minute yet") };
+        let Self::Known(state) = self else {
+            return format!("{:<16}", "○ no minute yet");
+        };
         match state {
             SliceState::Good => style(format!("{:<16}", "● good")).green().to_string(),
             SliceState::Bad => style(format!("{:<16}", "▲ late")).red().bold().to_string(),
             SliceState::ExpectedQuiet => format!("{:<16}", "– expected quiet"),
-            SliceState::Unmeasurable => style(format!("{:<16}", "? unmeasurable")).yellow().to_string(),
+            SliceState::Unmeasurable => style(format!("{:<16}", "? unmeasurable"))
+                .yellow()
+                .to_string(),
         }
     }
 }
 
 fn age(ms: i64) -> String {
     let minutes = ms / MINUTE_MS;
-    if minutes >= 120 { format!("{} h {:02} min", minutes / 60, minutes % 60) } else { format!("{minutes} min") }
+    if minutes >= 120 {
+        format!("{} h {:02} min", minutes / 60, minutes % 60)
+    } else {
+        format!("{minutes} min")
+    }
 }
 
 fn share(left: i64, whole: i64) -> String {

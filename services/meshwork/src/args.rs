@@ -23,7 +23,12 @@ pub(crate) struct Cli {
     #[arg(long, global = true, env = "MESHWORK_LOG_LEVEL", value_name = "LEVEL")]
     pub(crate) log_level: Option<String>,
     /// How log lines are written.
-    #[arg(long, global = true, env = "MESHWORK_LOG_FORMAT", value_name = "text|json")]
+    #[arg(
+        long,
+        global = true,
+        env = "MESHWORK_LOG_FORMAT",
+        value_name = "text|json"
+    )]
     pub(crate) log_format: Option<String>,
     /// Configuration file in YAML; flags and environment win over it.
     #[arg(long, global = true, env = "MESHWORK_CONFIG", value_name = "FILE")]
@@ -68,8 +73,17 @@ pub(crate) enum Command {
 
 /// One of the services, when the binary runs it.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, serde::Serialize,
-    serde::Deserialize, schemars::JsonSchema,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    ValueEnum,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Role {
@@ -88,7 +102,12 @@ pub(crate) enum Role {
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     /// Roles to run, comma-separated.
-    #[arg(long, env = "MESHWORK_ROLE", value_delimiter = ',', value_name = "ROLE")]
+    #[arg(
+        long,
+        env = "MESHWORK_ROLE",
+        value_delimiter = ',',
+        value_name = "ROLE"
+    )]
     pub(crate) role: Vec<Role>,
     #[command(flatten)]
     pub(crate) connect: ConnectArgs,
@@ -141,7 +160,12 @@ pub(crate) struct DemoArgs {
     #[command(flatten)]
     pub(crate) listen: ListenArgs,
     /// `json` prints the summary as one JSON document on stdout.
-    #[arg(short = 'o', long = "output", value_name = "FORMAT", default_value = "human")]
+    #[arg(
+        short = 'o',
+        long = "output",
+        value_name = "FORMAT",
+        default_value = "human"
+    )]
     pub(crate) output: DemoOutput,
 }
 

@@ -68,7 +68,12 @@ pub(crate) async fn run(cli: Cli, mut config: Config) -> anyhow::Result<Exit> {
         Command::Slo(command) => slo::run(command, config).await,
         Command::Config => print_reference(),
         Command::Completion { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "meshwork", &mut std::io::stdout());
+            clap_complete::generate(
+                shell,
+                &mut Cli::command(),
+                "meshwork",
+                &mut std::io::stdout(),
+            );
             Ok(Exit::Done)
         }
     };

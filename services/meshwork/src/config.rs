@@ -123,13 +123,17 @@ impl Default for RegistrySection {
 
 impl Default for HttpSection {
     fn default() -> Self {
-        Self { listen: loopback(8080) }
+        Self {
+            listen: loopback(8080),
+        }
     }
 }
 
 impl Default for AdminSection {
     fn default() -> Self {
-        Self { listen: loopback(9600) }
+        Self {
+            listen: loopback(9600),
+        }
     }
 }
 
@@ -149,7 +153,9 @@ impl Config {
     /// A file that can't be read, or that has a key or value that is not understood: with line
     /// and column.
     pub(crate) fn load(file: Option<&Path>) -> anyhow::Result<Self> {
-        let Some(file) = file else { return Ok(Self::default()) };
+        let Some(file) = file else {
+            return Ok(Self::default());
+        };
         let size = std::fs::metadata(file)
             .with_context(|| format!("configuration {} can't be read", file.display()))?
             .len();
@@ -184,7 +190,11 @@ impl Config {
                     continue;
                 }
                 let (key, value) = line.split_once('=').with_context(|| {
-                    format!("{}:{}: `{line}` is no key=value", file.display(), number + 1)
+                    format!(
+                        "{}:{}: `{line}` is no key=value",
+                        file.display(),
+                        number + 1
+                    )
                 })?;
                 self.property(key.trim(), value.trim());
             }
@@ -203,7 +213,9 @@ impl Config {
         if key == "bootstrap.servers" {
             value.clone_into(&mut self.kafka.bootstrap_servers);
         } else {
-            self.kafka.properties.insert(key.to_owned(), value.to_owned());
+            self.kafka
+                .properties
+                .insert(key.to_owned(), value.to_owned());
         }
     }
 
@@ -283,6 +295,9 @@ mod tests {
     fn an_unknown_key_is_named_with_its_line() {
         let error = from("kafka:\n  bootstrap_server: x\n").unwrap_err();
         let text = format!("{error:#}");
-        assert!(text.contains("bootstrap_server") && text.contains("line 2"), "{text}");
+        assert!(
+            text.contains("bootstrap_server") && text.contains("line 2"),
+            "{text}"
+        );
     }
 }

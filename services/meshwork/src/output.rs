@@ -75,13 +75,19 @@ impl<T: Serialize> Listing<'_, T> {
 /// Columns by spaces alone: reads well, and can be cut with `awk`.
 pub(crate) fn plain_table() -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table
+        .load_preset(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled);
     table
 }
 
 /// The table's lines without the blanks at their ends.
 pub(crate) fn trimmed(table: &Table) -> String {
-    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+    table
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Prints one value as JSON or YAML.
@@ -115,7 +121,11 @@ pub(crate) fn duration_in_words(ms: i64) -> String {
             break;
         }
     }
-    if words.is_empty() { "0 s".to_owned() } else { words.join(" ") }
+    if words.is_empty() {
+        "0 s".to_owned()
+    } else {
+        words.join(" ")
+    }
 }
 
 #[cfg(test)]

@@ -56,8 +56,12 @@ pub(crate) async fn start(
         !config.role.is_empty(),
         "no role is named: give --role all, or any of registry, freshness, lineage, catalog"
     );
-    let (registry, freshness, lineage, catalog) =
-        (runs(Role::Registry), runs(Role::Freshness), runs(Role::Lineage), runs(Role::Catalog));
+    let (registry, freshness, lineage, catalog) = (
+        runs(Role::Registry),
+        runs(Role::Freshness),
+        runs(Role::Lineage),
+        runs(Role::Catalog),
+    );
 
     let listeners = Listeners::bind(&config, registry, freshness || lineage || catalog).await?;
     let addresses = listeners.addresses(&config.kafka.bootstrap_servers)?;
@@ -97,15 +101,15 @@ pub(crate) async fn start(
     if let Some(file) = &config.addresses_file {
         addresses.write(file)?;
     }
-    Ok(Running { addresses, readiness: shared.readiness, freshness: freshness_handle, parts })
+    Ok(Running {
+        addresses,
+        readiness: shared.readiness,
+        freshness: freshness_handle,
+        parts,
+    })
 }
 
-fn run_registry(
-    config: &Config,
-    shared: &Shared,
-    listener: TcpListener,
-    parts: &mut Parts,
-) {
+fn run_registry(config: &Config, shared: &Shared, listener: TcpListener, parts: &mut Parts) {
     let (service, _) = meshwork_registry::Service::new(
         config.registry.service.clone(),
         shared.kafka.clone(),
@@ -174,18 +178,21 @@ fn run_catalog(
 
 fn run_http(routes: Router, listener: TcpListener, parts: &mut Parts) {
     parts.run("http", |shutdown| async move {
-        axum::serve(listener, routes).with_graceful_shutdown(shutdown.cancelled_owned()).await
+        axum::serve(listener, routes)
+            .with_graceful_shutdown(shutdown.cancelled_owned())
+            .await
     });
 }
 
-fn run_admin(
-    shared: &Shared,
-    listener: TcpListener,
-    logs: Option<LogControl>,
-    parts: &mut Parts,
-) {
+fn run_admin(shared: &Shared, listener: TcpListener, logs: Option<LogControl>, parts: &mut Parts) {
     let (readiness, metrics) = (shared.readiness.clone(), shared.metrics.clone());
     parts.run("admin", |shutdown| {
-        admin::serve(listener, readiness, metrics, logs, shutdown.cancelled_owned())
+        admin::serve(
+            listener,
+            readiness,
+            metrics,
+            logs,
+            shutdown.cancelled_owned(),
+        )
     });
 }

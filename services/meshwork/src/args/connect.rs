@@ -26,6 +26,8 @@ fn property(text: &str) -> Result<(String, String), String> {
         Some((key, value)) if !key.trim().is_empty() => {
             Ok((key.trim().to_owned(), value.to_owned()))
         }
-        _ => Err(format!("`{text}` must have the form key=value, such as security.protocol=ssl")),
+        _ => Err(format!(
+            "`{text}` must have the form key=value, such as security.protocol=ssl"
+        )),
     }
 }

@@ -42,8 +42,13 @@ pub(crate) struct ConsumeArgs {
     pub(crate) product: String,
     /// Where to begin: `start`, `end`, an offset, `-N` (the last N of each partition) or `@time`
     /// (RFC 3339 or ms since 1970).
-    #[arg(short = 'o', long = "offset", value_name = "OFFSET", default_value = "start",
-          allow_hyphen_values = true)]
+    #[arg(
+        short = 'o',
+        long = "offset",
+        value_name = "OFFSET",
+        default_value = "start",
+        allow_hyphen_values = true
+    )]
     pub(crate) offset: String,
     /// Ends after so many records.
     #[arg(short = 'n', value_name = "N")]

@@ -14,7 +14,12 @@ pub(crate) struct LookArgs {
     #[arg(long)]
     pub(crate) from_topics: bool,
     /// How it is shown.
-    #[arg(short = 'o', long = "output", value_name = "FORMAT", default_value = "table")]
+    #[arg(
+        short = 'o',
+        long = "output",
+        value_name = "FORMAT",
+        default_value = "table"
+    )]
     pub(crate) output: Output,
     #[command(flatten)]
     pub(crate) connect: ConnectArgs,

@@ -26,9 +26,16 @@ impl Api {
     /// No HTTP client can be made.
     pub(crate) fn new(look: &LookArgs, config: &Config) -> anyhow::Result<Self> {
         let server = look.server.as_deref().unwrap_or(&config.server);
-        let base = if server.contains("://") { server.to_owned() } else { format!("http://{server}") };
+        let base = if server.contains("://") {
+            server.to_owned()
+        } else {
+            format!("http://{server}")
+        };
         let http = reqwest::Client::builder().timeout(PATIENCE).build()?;
-        Ok(Self { base: base.trim_end_matches('/').to_owned(), http })
+        Ok(Self {
+            base: base.trim_end_matches('/').to_owned(),
+            http,
+        })
     }
 
     /// GET of `path`.
@@ -67,12 +74,13 @@ impl Api {
 
 /// A name as one segment of a path.
 pub(crate) fn segment(name: &str) -> String {
-    name.bytes().fold(String::with_capacity(name.len()), |mut path, b| {
-        if b.is_ascii_alphanumeric() || b"-._~:".contains(&b) {
-            path.push(char::from(b));
-        } else {
-            path.push_str(&format!("%{b:02X}"));
-        }
-        path
-    })
+    name.bytes()
+        .fold(String::with_capacity(name.len()), |mut path, b| {
+            if b.is_ascii_alphanumeric() || b"-._~:".contains(&b) {
+                path.push(char::from(b));
+            } else {
+                path.push_str(&format!("%{b:02X}"));
+            }
+            path
+        })
 }

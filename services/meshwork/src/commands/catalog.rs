@@ -17,8 +17,16 @@ use crate::output::{Listing, print_value};
 pub(crate) async fn run(command: CatalogCommand, config: Config) -> anyhow::Result<Exit> {
     match command {
         CatalogCommand::Search { words, look } => search(&words.join(" "), &look, config).await?,
-        CatalogCommand::Watch { count, from_beginning, connect } => {
-            let from = if from_beginning { WatchFrom::Beginning } else { WatchFrom::Now };
+        CatalogCommand::Watch {
+            count,
+            from_beginning,
+            connect,
+        } => {
+            let from = if from_beginning {
+                WatchFrom::Beginning
+            } else {
+                WatchFrom::Now
+            };
             watch(count.unwrap_or(u64::MAX), from, &connect, config).await?;
         }
     }
@@ -32,13 +40,23 @@ async fn search(query: &str, look: &LookArgs, mut config: Config) -> anyhow::Res
         let catalog = meshwork_catalog::read_catalog(&config.kafka, &registry).await?;
         search_snapshot(&catalog, query)
     } else {
-        Api::new(look, &config)?.get("/v1/search", &[("q", query.to_owned())]).await?
+        Api::new(look, &config)?
+            .get("/v1/search", &[("q", query.to_owned())])
+            .await?
     };
     if matches!(look.output, Output::Json | Output::Yaml) {
         return print_value(&answer, look.output);
     }
     Listing {
-        heads: &["PRODUCT", "STATUS", "OWNER", "DESCRIPTION", "TOPIC", "VERSION", "SCORE"],
+        heads: &[
+            "PRODUCT",
+            "STATUS",
+            "OWNER",
+            "DESCRIPTION",
+            "TOPIC",
+            "VERSION",
+            "SCORE",
+        ],
         wide_from: 4,
         items: &answer.items,
         cells: |found: &SearchItem| {
@@ -57,10 +75,16 @@ async fn search(query: &str, look: &LookArgs, mut config: Config) -> anyhow::Res
     }
     .print(look.output)?;
     if !answer.left_out.is_empty() {
-        eprintln!("no product has all words; left out: {}", answer.left_out.join(", "));
+        eprintln!(
+            "no product has all words; left out: {}",
+            answer.left_out.join(", ")
+        );
     }
     if answer.items.is_empty() {
-        let near = answer.did_you_mean.map(|n| format!(" Did you mean {n}?")).unwrap_or_default();
+        let near = answer
+            .did_you_mean
+            .map(|n| format!(" Did you mean {n}?"))
+            .unwrap_or_default();
         eprintln!("No product matches `{query}`.{near}");
     }
     Ok(())
@@ -75,8 +99,16 @@ fn search_snapshot(catalog: &CatalogSnapshot, query: &str) -> SearchAnswer {
     let found = index.search(query, &Filter::default());
     let item = |hit: &Hit| {
         let product = catalog.products.iter().find(|p| p.urn == hit.urn)?;
-        let matched = hit.matched.iter().map(|field| (*field).to_owned()).collect();
-        Some(SearchItem { item: product.into(), score: hit.score, matched })
+        let matched = hit
+            .matched
+            .iter()
+            .map(|field| (*field).to_owned())
+            .collect();
+        Some(SearchItem {
+            item: product.into(),
+            score: hit.score,
+            matched,
+        })
     };
     SearchAnswer {
         items: found.hits.iter().filter_map(item).collect(),
@@ -112,8 +144,15 @@ async fn watch(
             CatalogEvent::Withdrawn(urn) => format!("{urn} withdrawn"),
             CatalogEvent::Changed { offset, change } => {
                 let item = ChangeItem::new(offset, &change);
-                let what = item.urn.map_or_else(|| item.kind.clone(), |urn| urn.to_string());
-                format!("{} {what} {}, by {}", item.at, item.in_words.join("; "), item.who)
+                let what = item
+                    .urn
+                    .map_or_else(|| item.kind.clone(), |urn| urn.to_string());
+                format!(
+                    "{} {what} {}, by {}",
+                    item.at,
+                    item.in_words.join("; "),
+                    item.who
+                )
             }
         };
         let mut stdout = std::io::stdout().lock();

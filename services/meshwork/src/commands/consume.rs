@@ -66,7 +66,11 @@ pub(crate) async fn run(args: ConsumeArgs, mut config: Config) -> anyhow::Result
             return Err(error.into());
         }
     }
-    Ok(if unreadable == 0 { Exit::Done } else { Exit::Failed })
+    Ok(if unreadable == 0 {
+        Exit::Done
+    } else {
+        Exit::Failed
+    })
 }
 
 fn text(shown: &Shown, line: &mut String) {
@@ -96,7 +100,12 @@ struct Whole<'a> {
 
 fn whole(record: &Consumed) -> anyhow::Result<String> {
     let headers = record.headers.iter().map(|(name, value)| {
-        (name.as_str(), value.as_ref().map(|v| String::from_utf8_lossy(v).into_owned()))
+        (
+            name.as_str(),
+            value
+                .as_ref()
+                .map(|v| String::from_utf8_lossy(v).into_owned()),
+        )
     });
     Ok(serde_json::to_string(&Whole {
         partition: record.partition,
@@ -143,10 +152,17 @@ fn formatted(format: &str, topic: &str, record: &Consumed, line: &mut String) {
                 Ok(())
             }
             ('%', Some('h')) => {
-                let headers: Vec<String> = record.headers.iter().map(|(name, value)| {
-                    let value = value.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
-                    format!("{name}={value}")
-                }).collect();
+                let headers: Vec<String> = record
+                    .headers
+                    .iter()
+                    .map(|(name, value)| {
+                        let value = value
+                            .as_deref()
+                            .map(String::from_utf8_lossy)
+                            .unwrap_or_default();
+                        format!("{name}={value}")
+                    })
+                    .collect();
                 line.write_str(&headers.join(","))
             }
             ('%', Some('t')) => line.write_str(topic),
@@ -180,10 +196,18 @@ mod tests {
             timestamp: Some(Timestamp::from_millis(5)),
             key: Shown::Text("a/b".into()),
             value: Shown::Text("{}".into()),
-            headers: vec![("mesh-producer".into(), Some(b"ops".to_vec())), ("n".into(), None)],
+            headers: vec![
+                ("mesh-producer".into(), Some(b"ops".to_vec())),
+                ("n".into(), None),
+            ],
         };
         let mut line = String::new();
-        formatted("%k %v %h %t %p %o %T %i %% \\t%x\\n", "t", &record, &mut line);
+        formatted(
+            "%k %v %h %t %p %o %T %i %% \\t%x\\n",
+            "t",
+            &record,
+            &mut line,
+        );
         assert_eq!(line, "a/b {} mesh-producer=ops,n= t 2 7 5 - % \t%x\n");
         let json: serde_json::Value = serde_json::from_str(&whole(&record).unwrap()).unwrap();
         assert_eq!(json["key"], "a/b");

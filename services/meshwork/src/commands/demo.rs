@@ -26,7 +26,11 @@ const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
 /// How often the demo's observer asks, in real time.
 const OBSERVE_EVERY: Duration = Duration::from_millis(100);
 
-pub(crate) async fn run(args: DemoArgs, mut config: Config, logs: LogControl) -> anyhow::Result<Exit> {
+pub(crate) async fn run(
+    args: DemoArgs,
+    mut config: Config,
+    logs: LogControl,
+) -> anyhow::Result<Exit> {
     config.listen(&args.listen);
     let place = Place::choose(&args)?;
     let progress = Progress::in_dir(place.dir());
@@ -52,7 +56,10 @@ pub(crate) async fn run(args: DemoArgs, mut config: Config, logs: LogControl) ->
     let roles = Roles {
         addresses: running.addresses.clone(),
         readiness: running.readiness.clone(),
-        freshness: running.freshness.clone().context("the freshness role runs in the demo")?,
+        freshness: running
+            .freshness
+            .clone()
+            .context("the freshness role runs in the demo")?,
     };
     let outcome = tokio::select! {
         outcome = month(&args, &config, roles, clock, place.dir()) => Some(outcome?),
@@ -75,7 +82,11 @@ pub(crate) async fn run(args: DemoArgs, mut config: Config, logs: LogControl) ->
                     () = stop_signal() => {}
                 }
             }
-            if outcome.summary.expectations.all_held() { Exit::Done } else { Exit::Failed }
+            if outcome.summary.expectations.all_held() {
+                Exit::Done
+            } else {
+                Exit::Failed
+            }
         }
     };
     running.parts.drain().await?;
@@ -121,7 +132,9 @@ impl Place {
                     .with_context(|| format!("{} can't be cleared", dir.display()))?;
             }
         }
-        Progress::in_dir(self.dir()).forget().context("the last run's progress can't be cleared")
+        Progress::in_dir(self.dir())
+            .forget()
+            .context("the last run's progress can't be cleared")
     }
 }
 
@@ -174,12 +187,18 @@ async fn month(
     dir: &Path,
 ) -> anyhow::Result<Outcome> {
     roles.readiness.ready().await;
-    let registry_url = roles.addresses.registry.context("the registry role runs in the demo")?;
+    let registry_url = roles
+        .addresses
+        .registry
+        .context("the registry role runs in the demo")?;
     let mut client = config.registry_client();
     client.urls = vec![registry_url.clone()];
     let freshness = roles.freshness;
     let start = clock.now();
-    let http = roles.addresses.http.context("the lineage role runs in the demo")?;
+    let http = roles
+        .addresses
+        .http
+        .context("the lineage role runs in the demo")?;
     let asks = reqwest::Client::new();
     let terminal = console::Term::stderr().is_term();
     meshwork_demo::run(meshwork_demo::Context {
@@ -193,7 +212,11 @@ async fn month(
             (true, None) => Pace::AsFastAsItGoes,
             (false, None) => Pace::Times(DEFAULT_SPEED),
         },
-        style: if args.once || !terminal { Style::Lines } else { Style::Table },
+        style: if args.once || !terminal {
+            Style::Lines
+        } else {
+            Style::Table
+        },
         observed_until: Arc::new(move || freshness.observer_progress().or(Some(start))),
         lineage_knows: Arc::new(move || {
             let (asks, http) = (asks.clone(), http.clone());
@@ -207,11 +230,20 @@ async fn month(
 async fn lineage_knows(http: &reqwest::Client, base: &str) -> anyhow::Result<bool> {
     let ask = async |direction: &str| -> anyhow::Result<LineageAnswer> {
         let url = format!("{base}/v1/lineage?name=operations.departures&direction={direction}");
-        Ok(http.get(url).send().await?.error_for_status()?.json().await?)
+        Ok(http
+            .get(url)
+            .send()
+            .await?
+            .error_for_status()?
+            .json()
+            .await?)
     };
     let (up, down) = (ask("up").await?, ask("down").await?);
     let producer = up.edges.iter().any(|e| e.from.kind == "producer");
-    let group = down.edges.iter().any(|e| e.to.kind == "group" && e.to.name.contains(join::GROUP));
+    let group = down
+        .edges
+        .iter()
+        .any(|e| e.to.kind == "group" && e.to.name.contains(join::GROUP));
     Ok(producer && group)
 }
 
@@ -220,10 +252,16 @@ fn show(outcome: &Outcome, args: &DemoArgs) -> anyhow::Result<()> {
     for missed in &outcome.missed {
         eprintln!("demo: not held: {missed}");
     }
-    let last = format!("demo: {} of {} expectations held", expectations.held, expectations.of);
+    let last = format!(
+        "demo: {} of {} expectations held",
+        expectations.held, expectations.of
+    );
     match args.output {
         DemoOutput::Json => {
-            println!("{}", serde_json::to_string(&serde_json::to_value(&outcome.summary)?)?);
+            println!(
+                "{}",
+                serde_json::to_string(&serde_json::to_value(&outcome.summary)?)?
+            );
             eprintln!("{last}");
         }
         DemoOutput::Human => {

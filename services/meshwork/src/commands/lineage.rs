@@ -34,7 +34,16 @@ fn show(answer: &LineageAnswer, look: &LookArgs) -> anyhow::Result<()> {
         return print_value(answer, look.output);
     }
     Listing {
-        heads: &["STEP", "FROM", "TO", "BASIS", "STATE", "LAST SEEN", "RECORDS", "FIRST SEEN"],
+        heads: &[
+            "STEP",
+            "FROM",
+            "TO",
+            "BASIS",
+            "STATE",
+            "LAST SEEN",
+            "RECORDS",
+            "FIRST SEEN",
+        ],
         wide_from: 7,
         items: &answer.edges,
         cells: |e: &LineageEdge| {
@@ -60,7 +69,11 @@ fn show(answer: &LineageAnswer, look: &LookArgs) -> anyhow::Result<()> {
         totals.edges, totals.products, totals.producers, totals.groups
     )?;
     if totals.beyond_depth > 0 {
-        write!(stderr, "; {} lead further than depth {}", totals.beyond_depth, answer.depth)?;
+        write!(
+            stderr,
+            "; {} lead further than depth {}",
+            totals.beyond_depth, answer.depth
+        )?;
     }
     if answer.truncated {
         write!(stderr, "; not all are shown")?;

@@ -27,15 +27,24 @@ pub(crate) async fn find(
     config: &Config,
     registry: &RegistryClient,
 ) -> anyhow::Result<ProductAnnouncement> {
-    let catalog = read_catalog(&config.kafka, registry).await.context("the catalog can't be read")?;
-    let mut found: Vec<ProductAnnouncement> =
-        catalog.products.iter().filter(|p| selects(Some(name), &p.urn)).cloned().collect();
+    let catalog = read_catalog(&config.kafka, registry)
+        .await
+        .context("the catalog can't be read")?;
+    let mut found: Vec<ProductAnnouncement> = catalog
+        .products
+        .iter()
+        .filter(|p| selects(Some(name), &p.urn))
+        .cloned()
+        .collect();
     found.sort_by_key(|p| (p.status == ProductStatus::Active, p.urn.version()));
     match found.pop() {
         Some(product) => Ok(product),
         None => {
-            let mut names: Vec<ProductName> =
-                catalog.products.iter().map(|p| p.urn.name().clone()).collect();
+            let mut names: Vec<ProductName> = catalog
+                .products
+                .iter()
+                .map(|p| p.urn.name().clone())
+                .collect();
             names.sort();
             names.dedup();
             let listed: Vec<String> = names.iter().take(20).map(ToString::to_string).collect();
@@ -53,13 +62,20 @@ pub(crate) async fn find(
 /// # Errors
 /// Kafka can't be asked.
 pub(crate) async fn topic(name: &str, config: &Config) -> anyhow::Result<bool> {
-    Ok(meshwork_kafka::Admin::new(&config.kafka)?.topic(name).await?.is_some())
+    Ok(meshwork_kafka::Admin::new(&config.kafka)?
+        .topic(name)
+        .await?
+        .is_some())
 }
 
 /// `user@host`, where nothing better is said.
 pub(crate) fn user_at_host() -> String {
     let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
-    format!("{}@{}", user.unwrap_or_else(|_| "unknown".to_owned()), host())
+    format!(
+        "{}@{}",
+        user.unwrap_or_else(|_| "unknown".to_owned()),
+        host()
+    )
 }
 
 /// The host's name, as the kernel has it.

@@ -23,7 +23,10 @@ pub(crate) async fn run(args: ProduceArgs, mut config: Config) -> anyhow::Result
     let registry = RegistryClient::new(&config.registry_client())?;
     let product = names::find(&args.product, &config, &registry).await?;
     let name = args.producer.clone().unwrap_or_else(names::user_at_host);
-    let options = ProducerOptions { instance: names::host(), ..ProducerOptions::new(name) };
+    let options = ProducerOptions {
+        instance: names::host(),
+        ..ProducerOptions::new(name)
+    };
     let mut producer =
         MeshProducer::open(&config.kafka, registry.clone(), &product, options).await?;
 
@@ -57,7 +60,11 @@ pub(crate) async fn run(args: ProduceArgs, mut config: Config) -> anyhow::Result
     let counts = producer.counts();
     eprintln!("{}", in_words(&counts));
     fed?;
-    Ok(if counts.rejected == 0 { Exit::Done } else { Exit::Failed })
+    Ok(if counts.rejected == 0 {
+        Exit::Done
+    } else {
+        Exit::Failed
+    })
 }
 
 fn mapping(args: &ProduceArgs) -> anyhow::Result<CsvMapping> {
@@ -67,7 +74,10 @@ fn mapping(args: &ProduceArgs) -> anyhow::Result<CsvMapping> {
     Ok(mapping)
 }
 
-fn open(path: Option<&Path>) -> anyhow::Result<(Box<dyn Read + Send>, Option<Arc<str>>)> {
+/// Input, and its name for errors.
+type Source = (Box<dyn Read + Send>, Option<Arc<str>>);
+
+fn open(path: Option<&Path>) -> anyhow::Result<Source> {
     match path.filter(|p| *p != Path::new("-")) {
         None => Ok((Box::new(std::io::stdin()), None)),
         Some(path) => {
@@ -101,15 +111,21 @@ fn in_words(counts: &Counts) -> String {
         (counts.marked, "marked"),
         (counts.quarantined, "in quarantine"),
         (counts.rejected, "refused"),
-        (counts.unverified, "unverified: the registry could not be asked"),
+        (
+            counts.unverified,
+            "unverified: the registry could not be asked",
+        ),
     ] {
         if n > 0 {
             words.push_str(&format!(", {n} {what}"));
         }
     }
     if !counts.refused.is_empty() {
-        let reasons: Vec<String> =
-            counts.refused.iter().map(|(reason, n)| format!("{n} {reason}")).collect();
+        let reasons: Vec<String> = counts
+            .refused
+            .iter()
+            .map(|(reason, n)| format!("{n} {reason}"))
+            .collect();
         words.push_str(&format!(" ({})", reasons.join(", ")));
     }
     words

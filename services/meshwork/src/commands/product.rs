@@ -22,17 +22,35 @@ use crate::output::{Listing, print_value};
 
 pub(crate) async fn run(command: ProductCommand, mut config: Config) -> anyhow::Result<Exit> {
     match command {
-        ProductCommand::Check { paths, output_format, against_registry, connect } => {
+        ProductCommand::Check {
+            paths,
+            output_format,
+            against_registry,
+            connect,
+        } => {
             config.connect(&connect)?;
             check(&paths, output_format, against_registry, &config).await
         }
-        ProductCommand::Plan { paths, detailed_exitcode, connect } => {
+        ProductCommand::Plan {
+            paths,
+            detailed_exitcode,
+            connect,
+        } => {
             config.connect(&connect)?;
             plan(&paths, detailed_exitcode, &config).await
         }
-        ProductCommand::Apply { paths, dry_run, yes, connect } => {
+        ProductCommand::Apply {
+            paths,
+            dry_run,
+            yes,
+            connect,
+        } => {
             config.connect(&connect)?;
-            if dry_run { plan(&paths, false, &config).await } else { apply(&paths, yes, &config).await }
+            if dry_run {
+                plan(&paths, false, &config).await
+            } else {
+                apply(&paths, yes, &config).await
+            }
         }
         ProductCommand::List { look } => {
             config.connect(&look.connect)?;
@@ -59,8 +77,16 @@ async fn check(
         CheckFormat::Junit => Format::Junit,
         CheckFormat::Github => Format::Github,
     };
-    write!(std::io::stdout().lock(), "{}", render(format, &checked.files, &checked.findings))?;
-    Ok(if checked.findings.has_errors() { Exit::Failed } else { Exit::Done })
+    write!(
+        std::io::stdout().lock(),
+        "{}",
+        render(format, &checked.files, &checked.findings)
+    )?;
+    Ok(if checked.findings.has_errors() {
+        Exit::Failed
+    } else {
+        Exit::Done
+    })
 }
 
 /// The products at `paths`, if all is well with them; what is not is shown.
@@ -121,7 +147,10 @@ async fn apply(paths: &[PathBuf], yes: bool, config: &Config) -> anyhow::Result<
             }
         }
         Progress::Finished { urn, changed: true } => println!("{urn} applied"),
-        Progress::Finished { urn, changed: false } => println!("{urn} unchanged"),
+        Progress::Finished {
+            urn,
+            changed: false,
+        } => println!("{urn} unchanged"),
     })
     .await?;
     Ok(Exit::Done)
@@ -160,7 +189,15 @@ async fn list(look: &LookArgs, config: &Config) -> anyhow::Result<Exit> {
         }
     }
     Listing {
-        heads: &["PRODUCT", "VERSION", "STATUS", "OWNER", "DESCRIPTION", "TOPIC", "CHANGED"],
+        heads: &[
+            "PRODUCT",
+            "VERSION",
+            "STATUS",
+            "OWNER",
+            "DESCRIPTION",
+            "TOPIC",
+            "CHANGED",
+        ],
         wide_from: 5,
         items: &items,
         cells: |p: &ProductItem| {
@@ -196,7 +233,9 @@ async fn get(name: &str, look: &LookArgs, config: &Config) -> anyhow::Result<Exi
         let product = names::find(name, config, &registry).await?;
         ProductDetail::new(&product, vec![product.urn.clone()])
     } else {
-        Api::new(look, config)?.get(&format!("/v1/products/{}", segment(name)), &[]).await?
+        Api::new(look, config)?
+            .get(&format!("/v1/products/{}", segment(name)), &[])
+            .await?
     };
     if matches!(look.output, Output::Json | Output::Yaml) {
         print_value(&detail, look.output)?;
@@ -211,23 +250,44 @@ async fn get(name: &str, look: &LookArgs, config: &Config) -> anyhow::Result<Exi
 /// The product as a page of text.
 fn page(p: &ProductDetail) -> String {
     let mut rows = vec![
-        ("product", format!("{}:{}", p.item.name, p.item.urn.version())),
+        (
+            "product",
+            format!("{}:{}", p.item.name, p.item.urn.version()),
+        ),
         ("urn", p.item.urn.to_string()),
         ("status", p.item.status.clone()),
         ("version", p.item.version.clone()),
         ("owner", p.item.owner.clone()),
-        ("description", p.item.description.clone().unwrap_or_default()),
-        ("topic", format!("{} ({} partitions)", p.item.topic, p.partitions)),
-        ("schema", format!("{} id {}", p.value_schema.subject, p.value_schema.id)),
+        (
+            "description",
+            p.item.description.clone().unwrap_or_default(),
+        ),
+        (
+            "topic",
+            format!("{} ({} partitions)", p.item.topic, p.partitions),
+        ),
+        (
+            "schema",
+            format!("{} id {}", p.value_schema.subject, p.value_schema.id),
+        ),
         ("compatibility", p.compatibility.clone()),
         ("key", p.key_columns.join(", ")),
-        ("event time", p.event_time.clone().unwrap_or_else(|| "-".to_owned())),
+        (
+            "event time",
+            p.event_time.clone().unwrap_or_else(|| "-".to_owned()),
+        ),
         ("enforcement", p.enforcement.clone()),
         ("announced", p.announced_at.to_string()),
     ];
     for slo in &p.slos {
         rows.push(("slo", meshwork_catalog::plan::difference::slo(slo)));
     }
-    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
-    rows.iter().map(|(name, value)| format!("{name:width$}  {value}\n")).collect()
+    let width = rows
+        .iter()
+        .map(|(name, _)| name.len())
+        .max()
+        .unwrap_or_default();
+    rows.iter()
+        .map(|(name, value)| format!("{name:width$}  {value}\n"))
+        .collect()
 }

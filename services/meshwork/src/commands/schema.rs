@@ -36,7 +36,11 @@ fn lines() -> anyhow::Result<Exit> {
 async fn validate(args: &ValidateArgs, mut config: Config) -> anyhow::Result<Exit> {
     config.connect(&args.connect)?;
     let bytes = datum(args)?;
-    let framing = if args.framed { Framing::Confluent } else { Framing::Bare };
+    let framing = if args.framed {
+        Framing::Confluent
+    } else {
+        Framing::Bare
+    };
     let (id, datum) = unframe(&bytes, framing)?;
     let text = schema_text(args, id, &config).await?;
     let schema = Schema::parse(&text).context("the schema does not parse")?;
@@ -49,10 +53,24 @@ async fn validate(args: &ValidateArgs, mut config: Config) -> anyhow::Result<Exi
             Ok(Exit::Done)
         }
         Err(fault) => {
-            let path = if fault.path.is_empty() { "/" } else { &fault.path };
-            write!(stdout, "invalid: {} ({}) at {path}, byte {}", fault.reason, fault.reason.code(), fault.offset)?;
+            let path = if fault.path.is_empty() {
+                "/"
+            } else {
+                &fault.path
+            };
+            write!(
+                stdout,
+                "invalid: {} ({}) at {path}, byte {}",
+                fault.reason,
+                fault.reason.code(),
+                fault.offset
+            )?;
             if prefix > 0 {
-                write!(stdout, " of the datum, {} of the value", fault.offset + prefix)?;
+                write!(
+                    stdout,
+                    " of the datum, {} of the value",
+                    fault.offset + prefix
+                )?;
             }
             writeln!(stdout)?;
             Ok(Exit::Failed)
@@ -87,13 +105,20 @@ async fn schema_text(
     let Some(id) = id else {
         bail!("no schema: give --schema FILE, --subject SUBJECT, or --framed to look it up by id");
     };
-    Ok(registry.schema(SchemaId::new(i64::from(id))?).await?.text.to_string())
+    Ok(registry
+        .schema(SchemaId::new(i64::from(id))?)
+        .await?
+        .text
+        .to_string())
 }
 
 fn read(path: &Path, limit: u64) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let read = if path == Path::new("-") {
-        std::io::stdin().lock().take(limit + 1).read_to_end(&mut bytes)
+        std::io::stdin()
+            .lock()
+            .take(limit + 1)
+            .read_to_end(&mut bytes)
     } else {
         std::fs::File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes))
     };

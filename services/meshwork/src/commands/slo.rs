@@ -28,7 +28,11 @@ pub(crate) async fn run(command: SloCommand, mut config: Config) -> anyhow::Resu
             config.connect(&look.connect)?;
             status(name.as_deref(), &look, &config).await?;
         }
-        SloCommand::Watch { name, count, connect } => {
+        SloCommand::Watch {
+            name,
+            count,
+            connect,
+        } => {
             config.connect(&connect)?;
             watch(name.as_deref(), count, &config).await?;
         }
@@ -39,17 +43,39 @@ pub(crate) async fn run(command: SloCommand, mut config: Config) -> anyhow::Resu
 async fn status(name: Option<&str>, look: &LookArgs, config: &Config) -> anyhow::Result<()> {
     let mut all: Vec<SloView> = if look.from_topics {
         let registry = RegistryClient::new(&config.registry_client())?;
-        let topic =
-            Topic::<SloStatus>::open(config, &registry, ControlTopic::SloStatus, ReadFrom::Beginning)
-                .await?;
-        topic.latest().await?.into_values().map(SloView::from).collect()
+        let topic = Topic::<SloStatus>::open(
+            config,
+            &registry,
+            ControlTopic::SloStatus,
+            ReadFrom::Beginning,
+        )
+        .await?;
+        topic
+            .latest()
+            .await?
+            .into_values()
+            .map(SloView::from)
+            .collect()
     } else {
         Api::new(look, config)?.get("/v1/slos", &[]).await?
     };
     all.retain(|s| s.urn.parse().is_ok_and(|urn| selects(name, &urn)));
     all.sort_by(|a, b| a.slo.cmp(&b.slo));
     Listing {
-        heads: &["SLO", "STATE", "AGE", "WITHIN", "BUDGET LEFT", "ALERT", "AS OF", "GOOD", "BAD", "QUIET", "UNMEASURABLE", "OWNER"],
+        heads: &[
+            "SLO",
+            "STATE",
+            "AGE",
+            "WITHIN",
+            "BUDGET LEFT",
+            "ALERT",
+            "AS OF",
+            "GOOD",
+            "BAD",
+            "QUIET",
+            "UNMEASURABLE",
+            "OWNER",
+        ],
         wide_from: 7,
         items: &all,
         cells: |s: &SloView| {
@@ -75,8 +101,13 @@ async fn status(name: Option<&str>, look: &LookArgs, config: &Config) -> anyhow:
 
 async fn watch(name: Option<&str>, count: Option<u64>, config: &Config) -> anyhow::Result<()> {
     let registry = RegistryClient::new(&config.registry_client())?;
-    let mut statuses =
-        Topic::<SloStatus>::open(config, &registry, ControlTopic::SloStatus, ReadFrom::Beginning).await?;
+    let mut statuses = Topic::<SloStatus>::open(
+        config,
+        &registry,
+        ControlTopic::SloStatus,
+        ReadFrom::Beginning,
+    )
+    .await?;
     let mut alerts =
         Topic::<SloAlert>::open(config, &registry, ControlTopic::SloAlerts, ReadFrom::End).await?;
     let mut known = std::collections::BTreeMap::new();
@@ -105,13 +136,26 @@ async fn watch(name: Option<&str>, count: Option<u64>, config: &Config) -> anyho
 }
 
 fn line_of_status(s: &SloStatus) -> String {
-    let age = s.lag_ms.map(|ms| format!(", {} old", duration_in_words(ms))).unwrap_or_default();
+    let age = s
+        .lag_ms
+        .map(|ms| format!(", {} old", duration_in_words(ms)))
+        .unwrap_or_default();
     let left = budget(s.budget_left_millionths, s.budget_millionths);
-    format!("{} {} {}{age}, budget left {}", s.as_of, s.slo, state_in_words(s.state), left)
+    format!(
+        "{} {} {}{age}, budget left {}",
+        s.as_of,
+        s.slo,
+        state_in_words(s.state),
+        left
+    )
 }
 
 fn line_of_alert(a: &SloAlert) -> String {
-    let reason = a.reason.as_ref().map(|r| format!(" ({r})")).unwrap_or_default();
+    let reason = a
+        .reason
+        .as_ref()
+        .map(|r| format!(" ({r})"))
+        .unwrap_or_default();
     format!(
         "{} {} ALERT {}{reason}: rule {}, since {}, owner {}",
         a.at,
@@ -148,5 +192,9 @@ fn budget(left: i64, whole: i64) -> String {
     }
     let hundredths = i128::from(left) * 10_000 / i128::from(whole);
     let sign = if hundredths < 0 { "-" } else { "" };
-    format!("{sign}{}.{:02} %", hundredths.abs() / 100, hundredths.abs() % 100)
+    format!(
+        "{sign}{}.{:02} %",
+        hundredths.abs() / 100,
+        hundredths.abs() % 100
+    )
 }

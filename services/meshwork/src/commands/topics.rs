@@ -36,7 +36,11 @@ impl<T: MeshRecord> Topic<T> {
         let admin = Admin::new(&config.kafka)?;
         let partitions = Assigned::all(&admin, topic.name(), |_| from).await?;
         let reader = LogReader::start(&config.kafka, partitions, ReaderOptions::default())?;
-        Ok(Self { topic, reader, decode: MeshReader::new(registry.clone()) })
+        Ok(Self {
+            topic,
+            reader,
+            decode: MeshReader::new(registry.clone()),
+        })
     }
 
     /// Keys and values of the next batch, and whether the end known at the start is reached. A
@@ -44,11 +48,18 @@ impl<T: MeshRecord> Topic<T> {
     ///
     /// # Errors
     /// The topic can't be read, or holds what does not decode.
-    pub(crate) async fn next(&mut self, wait: Duration) -> anyhow::Result<(Vec<(String, Option<T>)>, ReadBatch)> {
+    pub(crate) async fn next(
+        &mut self,
+        wait: Duration,
+    ) -> anyhow::Result<(Vec<(String, Option<T>)>, ReadBatch)> {
         let batch = self.reader.next(wait).await?;
         let mut records = Vec::with_capacity(batch.records.len());
         for record in &batch.records {
-            let key = record.key.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+            let key = record
+                .key
+                .as_deref()
+                .map(String::from_utf8_lossy)
+                .unwrap_or_default();
             let value = match &record.value {
                 Some(value) => Some(self.decode.decode(value).await?),
                 None => None,
@@ -81,7 +92,11 @@ impl<T: MeshRecord> Topic<T> {
             }
             if heard.elapsed() >= PATIENCE {
                 let said = batch.trouble.map(|t| t.said).unwrap_or_default();
-                bail!("nothing came from {} for {} s {said}", self.topic.name(), PATIENCE.as_secs());
+                bail!(
+                    "nothing came from {} for {} s {said}",
+                    self.topic.name(),
+                    PATIENCE.as_secs()
+                );
             }
         }
     }

@@ -36,14 +36,18 @@ fn section(
     depth: usize,
     text: &mut String,
 ) -> anyhow::Result<()> {
-    let Some(properties) = resolve(root, schema).get("properties").and_then(Value::as_object)
+    let Some(properties) = resolve(root, schema)
+        .get("properties")
+        .and_then(Value::as_object)
     else {
         return Ok(());
     };
     let indent = "  ".repeat(depth);
     for (key, property) in ordered(properties) {
         let target = resolve(root, property);
-        let described = property.get("description").or_else(|| target.get("description"));
+        let described = property
+            .get("description")
+            .or_else(|| target.get("description"));
         text.push('\n');
         if let Some(words) = described.and_then(Value::as_str) {
             comment(&indent, words, text);
@@ -98,7 +102,8 @@ fn scalar(value: &Value) -> String {
     match value {
         Value::String(s)
             if !s.is_empty()
-                && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"~./-_".contains(&b))
+                && s.bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"~./-_".contains(&b))
                 && s.parse::<f64>().is_err()
                 && !matches!(s.as_str(), "true" | "false" | "null" | "yes" | "no") =>
         {

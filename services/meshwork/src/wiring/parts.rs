@@ -17,17 +17,25 @@ pub(crate) struct Parts {
 
 impl Parts {
     pub(super) fn new(drain_deadline: Duration) -> Self {
-        Self { tasks: JoinSet::new(), shutdown: CancellationToken::new(), drain_deadline }
+        Self {
+            tasks: JoinSet::new(),
+            shutdown: CancellationToken::new(),
+            drain_deadline,
+        }
     }
 
     /// Runs a part until `shutdown`, or until it fails.
-    pub(super) fn run<F, E>(&mut self, name: &'static str, part: impl FnOnce(CancellationToken) -> F)
-    where
+    pub(super) fn run<F, E>(
+        &mut self,
+        name: &'static str,
+        part: impl FnOnce(CancellationToken) -> F,
+    ) where
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: std::error::Error + Send + Sync + 'static,
     {
         let running = part(self.shutdown.clone());
-        self.tasks.spawn(async move { (name, running.await.map_err(anyhow::Error::from)) });
+        self.tasks
+            .spawn(async move { (name, running.await.map_err(anyhow::Error::from)) });
     }
 
     /// Returns when a part has ended though nobody asked it to: with its error, or ours that it
@@ -64,7 +72,10 @@ impl Parts {
         })
         .await;
         ended.with_context(|| {
-            format!("some parts did not end within {} s", self.drain_deadline.as_secs())
+            format!(
+                "some parts did not end within {} s",
+                self.drain_deadline.as_secs()
+            )
         })?;
         outcome
     }

@@ -33,6 +33,8 @@ use meshwork_model::mesh::observation::{SourceKind, Trust};
 use meshwork_model::time::Timestamp;
 use meshwork_pipeline::Reason;
 
+use meshwork_testkit::{Cluster, Nodes};
+
 use mesh::{Mesh, assert_covers, header, line, record};
 
 const MINUTE: i64 = 60_000;
@@ -616,4 +618,48 @@ async fn too_large_a_record_fails_the_flush_and_is_named() {
         matches!(error, ProduceError::NotWritten { .. }),
         "{error:?}"
     );
+}
+
+/// The oracle: every record that was sent is in the log once and in order, and the observations cover
+/// the log exactly, though the broker was killed in between.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_killed_and_started_again_costs_no_record_and_no_observation() {
+    let cluster: &'static Cluster = Box::leak(Box::new(Cluster::start(Nodes::One)));
+    let mesh = Mesh::on(cluster, EnforcementMode::Quarantine).await;
+    let mut options = options();
+    options.kafka.delivery_timeout = Duration::from_secs(300);
+    options.flush_timeout = Duration::from_secs(300);
+    let mut producer = mesh.producer(options).await;
+    let send = async |producer: &mut MeshProducer, numbers: std::ops::Range<i64>| {
+        for n in numbers {
+            let value = mesh.flight("A", n);
+            let bad = n % 100 == 99;
+            let record = NewRecord {
+                partition: Some(0),
+                ..record("A", if bad { &value[..7] } else { &value })
+            };
+            producer.send(&record, &line(n as u64)).await.unwrap();
+        }
+    };
+    send(&mut producer, 0..2_000).await;
+    meshwork_testkit::wait_until("acknowledgements", async || producer.counts().accepted > 0).await;
+    send(&mut producer, 2_000..4_000).await;
+    tokio::task::block_in_place(|| cluster.dev().kill(1).unwrap());
+    send(&mut producer, 4_000..6_000).await;
+    tokio::task::block_in_place(|| cluster.dev().start_node(1).unwrap());
+    send(&mut producer, 6_000..8_000).await;
+    producer.flush().await.unwrap();
+
+    let records = mesh.topic().await;
+    let values: Vec<_> = records
+        .iter()
+        .map(|r| r.value.as_deref().unwrap())
+        .collect();
+    let expected: Vec<_> = (0..8_000)
+        .filter(|n| n % 100 != 99)
+        .map(|n| mesh.flight("A", n))
+        .collect();
+    assert!(values.iter().eq(expected.iter()), "each once and in order");
+    assert_eq!(mesh.quarantine().await.len(), 80);
+    assert_covers(&mesh.observations().await, &records);
 }

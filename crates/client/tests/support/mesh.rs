@@ -31,7 +31,11 @@ pub struct Mesh {
 impl Mesh {
     /// A product with three partitions, its topic created and its schema registered.
     pub async fn with(enforcement: EnforcementMode) -> Self {
-        let kafka = meshwork_testkit::kafka();
+        Self::on(meshwork_testkit::kafka(), enforcement).await
+    }
+
+    /// On a cluster of one's own, to kill.
+    pub async fn on(kafka: &'static Cluster, enforcement: EnforcementMode) -> Self {
         let registry = Registry::start().await;
         let urn: Urn = format!("urn:meshwork:test:{}:v1", unique("flights"))
             .parse()

@@ -49,24 +49,26 @@ impl Log {
         shared: &Shared,
         records: &[Record],
     ) -> Result<(), Refusal> {
-        let written = tokio::time::timeout(self.timeout, self.write(shared, records)).await;
-        let result = match written {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(error)) => Err(refusal(&error)),
+        match tokio::time::timeout(self.timeout, self.write(shared, records)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => {
+                // After a time-out the producer goes on under a greater epoch, so that the broker
+                // refuses what may still be on its way. Only one that has ended is made anew.
+                if matches!(error, SendError::Fatal(_) | SendError::Closed)
+                    && let Ok(producer) = Producer::new(&self.kafka, &self.options)
+                {
+                    self.producer = producer;
+                }
+                Err(refusal(&error))
+            }
             Err(_) => Err(Refusal::new(
                 Code::StoreTimedOut,
                 format!(
-                    "Write to the Kafka store timed out: not written and read back within {:?}; whether it was written will be known when _schemas can be read",
-                    self.timeout
+                    "Write to the Kafka store timed out: not read back within {:?}; whether it was written will be known when {} can be read",
+                    self.timeout, shared.config.topic
                 ),
             )),
-        };
-        // A new producer has a new id: the broker refuses what the old one may still have on its
-        // way only if the old one is gone, so that one is closed first.
-        if let Ok(producer) = Producer::new(&self.kafka, &self.options) {
-            self.producer = producer;
         }
-        result
     }
 
     async fn write(&self, shared: &Shared, records: &[Record]) -> Result<(), SendError> {

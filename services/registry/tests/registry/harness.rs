@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use meshwork_kafka::KafkaConfig;
 use meshwork_registry::{Config, Error, Handle, Service};
 use meshwork_registry_client::{RegistryClient, RegistryClientConfig};
 use meshwork_telemetry::{Metrics, Readiness};
@@ -43,12 +44,16 @@ impl Registry {
 
     /// Ready once this returns.
     pub(crate) async fn with(config: Config) -> Self {
+        let kafka = cluster().await.config();
+        Self::with_kafka(config, kafka).await
+    }
+
+    pub(crate) async fn with_kafka(config: Config, kafka: KafkaConfig) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let readiness = Readiness::new();
         let metrics = Metrics::new();
         let topic = config.topic.clone();
-        let kafka = cluster().await.config();
         let (service, handle) = Service::new(config, kafka, listener, &readiness, &metrics);
         let stop = CancellationToken::new();
         let mut task = tokio::spawn(service.run(stop.clone()));

@@ -10,6 +10,7 @@
 
 mod api;
 mod clients;
+mod fault;
 mod harness;
 mod limits;
 mod log;

@@ -26,6 +26,8 @@ mod default;
 mod encode;
 mod fault;
 mod plan;
+#[cfg(test)]
+mod round_trip;
 mod tape;
 #[cfg(test)]
 mod tests;

@@ -184,6 +184,7 @@ impl Names {
             // What it defines may be referred to later: it may not get lost.
             if seen.contains(&kind) {
                 branches.push(self.wrap(branch));
+                seen.extend(self.done.last().cloned());
             } else {
                 seen.push(kind);
                 branches.push(branch);

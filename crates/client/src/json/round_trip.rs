@@ -1,27 +1,25 @@
 //! What `decode` prints, `encode` takes back to equal bytes, whatever the schema.
 
-#![allow(
+#[path = "../../../avro/tests/support/generator.rs"]
+#[allow(
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
     clippy::cast_sign_loss,
-    clippy::expect_used,
     clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
     missing_docs,
     unreachable_pub,
-    reason = "a test may fail loudly"
+    dead_code,
+    reason = "shared by the tests of two crates"
 )]
-
-#[path = "../../avro/tests/support/generator.rs"]
 mod generator;
 
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::writer::datum::GenericDatumWriter;
-use generator::Entropy;
 use meshwork_avro::Schema;
-use meshwork_client::json::JsonForm;
 use proptest::prelude::*;
+
+use super::JsonForm;
+use generator::Entropy;
 
 proptest! {
     #![proptest_config(ProptestConfig {

@@ -192,13 +192,8 @@ impl Bench {
     /// observations included.
     async fn mesh(&self, kind: FeedKind, bytes: &Arc<[u8]>) -> Result<f64> {
         let options = ProducerOptions::new("bench@localhost");
-        let mut producer = MeshProducer::open(
-            &self.kafka,
-            self.registry.clone(),
-            &self.product,
-            options,
-        )
-        .await?;
+        let mut producer =
+            MeshProducer::open(&self.kafka, self.registry.clone(), &self.product, options).await?;
         let reader = Cursor::new(Arc::clone(bytes));
         let started = Instant::now();
         let mut input = match kind {

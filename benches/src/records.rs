@@ -28,8 +28,22 @@ fn text(out: &mut Vec<u8>, text: &str) {
 /// Free text that differs from record to record and packs as text does.
 fn note(n: i64) -> String {
     const WORDS: [&str; 16] = [
-        "please", "deliver", "before", "noon", "leave", "with", "neighbour", "if", "nobody",
-        "answers", "the", "door", "fragile", "handle", "care", "thanks",
+        "please",
+        "deliver",
+        "before",
+        "noon",
+        "leave",
+        "with",
+        "neighbour",
+        "if",
+        "nobody",
+        "answers",
+        "the",
+        "door",
+        "fragile",
+        "handle",
+        "care",
+        "thanks",
     ];
     let mut state = n.unsigned_abs().wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut note = String::with_capacity(720);

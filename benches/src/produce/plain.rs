@@ -118,10 +118,7 @@ pub(super) fn lines(kafka: &KafkaConfig, topic: &str, id: SchemaId, bytes: &[u8]
     finish(&producer, started)
 }
 
-fn finish(
-    producer: &ThreadedProducer<DefaultProducerContext>,
-    started: Instant,
-) -> Result<f64> {
+fn finish(producer: &ThreadedProducer<DefaultProducerContext>, started: Instant) -> Result<f64> {
     producer.flush(Duration::from_secs(120))?;
     ensure!(producer.in_flight_count() == 0, "not all was sent");
     Ok(per_second(started.elapsed()))

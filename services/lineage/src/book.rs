@@ -2,9 +2,9 @@
 //! is committed with the input's offsets, and what is to be written to `mesh.lineage` leaves by the
 //! outbox in the same batch.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use meshwork_model::mesh::lineage::{EdgeFact, Fact, LineageFact, NodeRef};
+use meshwork_model::mesh::lineage::{EdgeFact, Fact, LineageFact};
 use meshwork_model::mesh::observation::ObservationSource;
 use meshwork_state::{Batch, StateError, Store};
 use serde::Serialize;
@@ -44,16 +44,15 @@ pub(crate) struct Book {
     pub(crate) store: Store,
 }
 
-/// What the graph is to do once a draft is committed.
+/// A fact in a draft.
 #[derive(Debug)]
-enum Step {
-    Edge {
-        old: Option<Box<EdgeFact>>,
-        new: Box<EdgeFact>,
-    },
-    Node(Box<meshwork_model::mesh::lineage::NodeFact>),
-    ErasedEdge(Box<EdgeFact>),
-    ErasedNode(NodeRef),
+struct Held {
+    /// As it stands in the store.
+    before: Option<LineageFact>,
+    /// As it will stand; none: gone.
+    now: Option<LineageFact>,
+    /// Whether it was erased on the way, so that a difference is not all there is to it.
+    erased: bool,
 }
 
 impl Book {
@@ -80,7 +79,7 @@ impl Book {
             facts: HashMap::new(),
             collected: HashMap::new(),
             covered: HashMap::new(),
-            steps: Vec::new(),
+            outbox: BTreeSet::new(),
         }
     }
 
@@ -140,20 +139,38 @@ impl Book {
         }))
     }
 
+    /// All days of an edge.
+    fn days(&self, of: &EdgeFact) -> Result<Vec<EdgeFact>, StateError> {
+        let mut days = Vec::new();
+        for entry in self
+            .store
+            .scan_prefix(FACTS, fold::edge_prefix(of).as_bytes())?
+        {
+            if let Some(LineageFact {
+                fact: Fact::EdgeFact(day),
+            }) = parse(&entry?.1)
+            {
+                days.push(day);
+            }
+        }
+        Ok(days)
+    }
+
     fn get<T: DeserializeOwned>(&self, family: &str, key: &str) -> Result<Option<T>, StateError> {
         Ok(self.store.get(family, key)?.as_deref().and_then(parse))
     }
 }
 
-/// Changes on their way into the book; it sees its own.
+/// Changes on their way into the book; it sees its own. Rows are written once, at the commit,
+/// however often a batch of input changes them.
 #[derive(Debug)]
 pub(crate) struct Draft<'a> {
     book: &'a Book,
     pub(crate) batch: Batch,
-    facts: HashMap<String, LineageFact>,
+    facts: HashMap<String, Held>,
     collected: HashMap<String, LineageFact>,
     covered: HashMap<String, Covered>,
-    steps: Vec<Step>,
+    outbox: BTreeSet<String>,
 }
 
 impl Draft<'_> {
@@ -161,7 +178,7 @@ impl Draft<'_> {
     pub(crate) fn found(&mut self, fact: &LineageFact) -> Result<(), StateError> {
         let key = fold::key(fact);
         if self.fold_in(&key, fact)? {
-            self.batch.put(OUTBOX, &key, []);
+            self.outbox.insert(key);
         }
         Ok(())
     }
@@ -171,27 +188,22 @@ impl Draft<'_> {
     pub(crate) fn told(&mut self, fact: &LineageFact) -> Result<(), StateError> {
         let key = fold::key(fact);
         self.fold_in(&key, fact)?;
-        if self.facts.get(&key) != Some(&fold::fold(None, fact)) {
-            self.batch.put(OUTBOX, &key, []);
+        let known = self.facts.get(&key).and_then(|held| held.now.as_ref());
+        if known != Some(&fold::fold(None, fact)) {
+            self.outbox.insert(key);
         }
         Ok(())
     }
 
     /// Somebody erased a fact from `mesh.lineage`.
     pub(crate) fn erased(&mut self, key: &str) -> Result<(), StateError> {
-        self.batch.delete(FACTS, key);
         self.batch.delete(COLLECTED, key);
         self.batch.delete(OUTBOX, key);
-        let known = match self.facts.remove(key) {
-            Some(fact) => Some(fact),
-            None => self.book.get(FACTS, key)?,
-        };
         self.collected.remove(key);
-        match known.map(|fact| fact.fact) {
-            Some(Fact::EdgeFact(edge)) => self.steps.push(Step::ErasedEdge(Box::new(edge))),
-            Some(Fact::NodeFact(node)) => self.steps.push(Step::ErasedNode(node.node)),
-            None => {}
-        }
+        self.outbox.remove(key);
+        let held = self.held(key)?;
+        held.now = None;
+        held.erased = true;
         Ok(())
     }
 
@@ -216,7 +228,6 @@ impl Draft<'_> {
         if let Fact::EdgeFact(edge) = &mut collected.fact {
             count(edge, source, sighting);
         }
-        put(&mut self.batch, COLLECTED, &key, &collected);
         self.found(&collected)?;
         self.collected.insert(key, collected);
         Ok(())
@@ -250,29 +261,45 @@ impl Draft<'_> {
         for (key, covered) in &self.covered {
             put(&mut self.batch, COVERED, key, covered);
         }
+        for (key, collected) in &self.collected {
+            put(&mut self.batch, COLLECTED, key, collected);
+        }
+        for key in &self.outbox {
+            self.batch.put(OUTBOX, key, []);
+        }
+        self.facts
+            .retain(|_, held| held.erased || held.before != held.now);
+        for (key, held) in &self.facts {
+            match &held.now {
+                Some(fact) => put(&mut self.batch, FACTS, key, fact),
+                None => self.batch.delete(FACTS, key),
+            }
+        }
         let store = &self.book.store;
         store.commit(self.batch)?;
-        if self.steps.is_empty() {
+        if self.facts.is_empty() {
             return Ok(());
         }
         let mut graph = graph.write();
-        for step in self.steps {
-            match step {
-                Step::Edge { old, new } => graph.put_edge(&new, old.as_deref()),
-                Step::Node(fact) => graph.put_node(&fact),
-                Step::ErasedNode(node) => graph.clear_node(&node),
-                Step::ErasedEdge(of) => {
-                    let mut days = Vec::new();
-                    for entry in store.scan_prefix(FACTS, fold::edge_prefix(&of).as_bytes())? {
-                        if let Some(LineageFact {
-                            fact: Fact::EdgeFact(day),
-                        }) = parse(&entry?.1)
-                        {
-                            days.push(day);
-                        }
+        for held in self.facts.into_values() {
+            let before = held.before.map(|fact| fact.fact);
+            if held.erased {
+                match &before {
+                    Some(Fact::EdgeFact(edge)) => {
+                        graph.rebuild_edge(edge, &self.book.days(edge)?);
+                        continue;
                     }
-                    graph.rebuild_edge(&of, &days);
+                    Some(Fact::NodeFact(node)) => graph.clear_node(&node.node),
+                    None => {}
                 }
+            }
+            match (held.now.map(|fact| fact.fact), before) {
+                (Some(Fact::EdgeFact(now)), Some(Fact::EdgeFact(before))) => {
+                    graph.put_edge(&now, Some(&before));
+                }
+                (Some(Fact::EdgeFact(now)), _) => graph.put_edge(&now, None),
+                (Some(Fact::NodeFact(now)), _) => graph.put_node(&now),
+                (None, _) => {}
             }
         }
         Ok(())
@@ -280,28 +307,28 @@ impl Draft<'_> {
 
     /// Folds a fact in; whether that changed anything.
     fn fold_in(&mut self, key: &str, fact: &LineageFact) -> Result<bool, StateError> {
-        let old = match self.facts.remove(key) {
-            Some(known) => Some(known),
-            None => self.book.get::<LineageFact>(FACTS, key)?,
-        };
-        let new = fold::fold(old.as_ref(), fact);
-        let changed = old.as_ref() != Some(&new);
-        if changed {
-            put(&mut self.batch, FACTS, key, &new);
-            self.steps.push(match (&new.fact, old.map(|old| old.fact)) {
-                (Fact::EdgeFact(new), Some(Fact::EdgeFact(old))) => Step::Edge {
-                    old: Some(Box::new(old)),
-                    new: Box::new(new.clone()),
-                },
-                (Fact::EdgeFact(new), _) => Step::Edge {
-                    old: None,
-                    new: Box::new(new.clone()),
-                },
-                (Fact::NodeFact(new), _) => Step::Node(Box::new(new.clone())),
-            });
-        }
-        self.facts.insert(key.to_owned(), new);
+        let held = self.held(key)?;
+        let new = fold::fold(held.now.as_ref(), fact);
+        let changed = held.now.as_ref() != Some(&new);
+        held.now = Some(new);
         Ok(changed)
+    }
+
+    fn held(&mut self, key: &str) -> Result<&mut Held, StateError> {
+        if !self.facts.contains_key(key) {
+            let before: Option<LineageFact> = self.book.get(FACTS, key)?;
+            let held = Held {
+                now: before.clone(),
+                before,
+                erased: false,
+            };
+            self.facts.insert(key.to_owned(), held);
+        }
+        Ok(self.facts.entry(key.to_owned()).or_insert(Held {
+            before: None,
+            now: None,
+            erased: false,
+        }))
     }
 }
 

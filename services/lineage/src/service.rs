@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use meshwork_kafka::control;
 use meshwork_kafka::{
     Admin, Assigned, From, KafkaConfig, KafkaError, LogReader, OutRecord, Producer,
-    ProducerOptions, ReadBatch, ReaderOptions, Trouble,
+    ProducerOptions, ReadBatch, ReaderOptions, SendError, Trouble,
 };
 use meshwork_model::mesh::LineageFact;
 use meshwork_model::time::SharedClock;
@@ -168,7 +168,10 @@ impl Service {
             () = shutdown.cancelled() => return Ok(Stopped),
             tools = setup => tools?,
         };
-        let mut facts = self.reader(&admin, &FACTS).await?;
+        let mut facts = tokio::select! {
+            () = shutdown.cancelled() => return Ok(Stopped),
+            facts = self.reader(&admin, &FACTS) => facts?,
+        };
         *reached = true;
         loop {
             let read = tokio::select! {
@@ -182,7 +185,10 @@ impl Service {
                 break;
             }
         }
-        let inputs = self.reader(&admin, &INPUTS).await?;
+        let inputs = tokio::select! {
+            () = shutdown.cancelled() => return Ok(Stopped),
+            inputs = self.reader(&admin, &INPUTS) => inputs?,
+        };
         *wait = RETRY_FIRST;
         let (tell, polls) = mpsc::channel(1);
         let polling = tokio::spawn(poll_forever(
@@ -276,14 +282,17 @@ impl Service {
                 )
                 .await;
             if let Err(refused) = queued {
-                if let Some(error) = refused.error {
-                    return Err(error.into());
-                }
+                return Err(refused.error.unwrap_or(SendError::Closed).into());
             }
         }
         drop(tell);
+        let mut acknowledged = 0;
         while let Some(result) = told.recv().await {
             result?;
+            acknowledged += 1;
+        }
+        if acknowledged != due.len() {
+            return Err(SendError::Closed.into());
         }
         let keys: Vec<String> = due.into_iter().map(|(key, _)| key).collect();
         self.counters

@@ -157,6 +157,29 @@ fn an_erased_fact_is_gone_from_store_and_graph() {
 }
 
 #[test]
+fn erased_and_found_again_in_one_batch_counts_only_what_came_after() {
+    let dir = tempfile::tempdir().unwrap();
+    let graph = RwLock::new(Graph::new(LIMITS));
+    let book = open(dir.path());
+    let mut draft = book.draft();
+    draft.sighted(&source(), &sighting(5)).unwrap();
+    draft.commit(&graph).unwrap();
+    let key = fold::key(&due(&book));
+    let mut draft = book.draft();
+    draft.sighted(&source(), &sighting(1)).unwrap();
+    draft.erased(&key).unwrap();
+    draft.commit(&graph).unwrap();
+    assert_eq!(records(&graph), 0);
+    let mut draft = book.draft();
+    draft.sighted(&source(), &sighting(4)).unwrap();
+    draft.commit(&graph).unwrap();
+    assert_eq!(records(&graph), 4);
+    let reloaded = RwLock::new(Graph::new(LIMITS));
+    book.load(&mut reloaded.write()).unwrap();
+    assert_eq!(records(&reloaded), 4);
+}
+
+#[test]
 fn a_topic_made_again_is_read_again_and_all_facts_are_written_again() {
     let dir = tempfile::tempdir().unwrap();
     let graph = RwLock::new(Graph::new(LIMITS));

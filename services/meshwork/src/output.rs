@@ -81,11 +81,11 @@ pub(crate) fn plain_table() -> Table {
     table
 }
 
-/// The table's lines without the blanks at their ends.
+/// The table's lines without the blanks around them.
 pub(crate) fn trimmed(table: &Table) -> String {
     table
         .lines()
-        .map(|line| line.trim_end().to_owned())
+        .map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned())
         .collect::<Vec<_>>()
         .join("\n")
 }

@@ -183,13 +183,14 @@ impl Service {
                     from.insert(partition, next);
                 }
             }
-            partitions.extend(
-                Assigned::all(&admin, topic.name(), |partition| {
-                    from.get(&partition)
-                        .map_or(From::Beginning, |next| From::Offset(*next))
-                })
-                .await?,
-            );
+            let assigned = Assigned::all(&admin, topic.name(), |partition| {
+                from.get(&partition)
+                    .map_or(From::Beginning, |next| From::Offset(*next))
+            });
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                assigned = assigned => partitions.extend(assigned?),
+            }
         }
         let mut log = LogReader::start(&self.context.kafka, partitions, ReaderOptions::default())?;
         *reached = true;
@@ -209,6 +210,7 @@ impl Service {
                     tracing::warn!(%topic, "the topic does not reach to where it was read: it was made again; what came from it is forgotten and it is read anew");
                     self.view.forget(&topic)?;
                     *self.shared.index.write() = self.view.index()?;
+                    self.shared.progress.write().caught_up = false;
                     return Err(Error::Kafka(KafkaError::Ended {
                         what: format!("reading {topic}"),
                         said: Some("the topic was made again".to_owned()),

@@ -73,7 +73,7 @@ impl View {
             match serde_json::from_slice::<ProductAnnouncement>(&value) {
                 Ok(product) => index.put(&product),
                 Err(error) => {
-                    tracing::error!(%error, "a stored product does not decode; it is left out until it is announced anew")
+                    tracing::error!(%error, "a stored product does not decode; it is left out until it is announced anew");
                 }
             }
         }
@@ -106,7 +106,7 @@ impl View {
                 match serde_json::to_vec(&product) {
                     Ok(json) => batch.put(PRODUCTS, key, json),
                     Err(error) => {
-                        tracing::error!(%error, urn = %product.urn, "an announcement can't be stored")
+                        tracing::error!(%error, urn = %product.urn, "an announcement can't be stored");
                     }
                 }
                 batch.delete(UNREADABLE, key);

@@ -255,10 +255,9 @@ impl<'a> Walk<'a> {
                         path
                     });
                     // Whether an item may be null, ODCS does not say of items.
-                    let (node, nullable, _) = self.without_null(*items, None);
+                    let (_, nullable, _) = self.without_null(*items, None);
                     let mut column = (**column).clone();
                     column.required = !nullable;
-                    let _ = node;
                     self.column(&column, *items, path, &format!("{name}[]"));
                 }
             }
@@ -560,8 +559,7 @@ impl Shape {
         let plain: String = lower.chars().filter(|c| !c.is_whitespace()).collect();
         let below: &[&str] = match self {
             Self::Text(_) => &["string"],
-            Self::Date => &["int"],
-            Self::Time("time-millis") => &["int"],
+            Self::Date | Self::Time("time-millis") => &["int"],
             Self::Time(_) | Self::Timestamp(_) => &["long"],
             Self::Number(_, base) => &[base, "bytes", "fixed"],
             Self::Bytes(_) => &["bytes", "fixed"],

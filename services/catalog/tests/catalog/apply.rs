@@ -42,7 +42,7 @@ impl Sample {
         }
     }
 
-    fn with(mut self, name: &'static str, value: impl ToString) -> Self {
+    fn with(mut self, name: &'static str, value: &str) -> Self {
         self.settings.retain(|(n, _)| *n != name);
         self.settings.push((name, value.to_string()));
         self
@@ -159,7 +159,7 @@ async fn an_apply_makes_all_and_a_second_one_nothing() {
     let clock = clock();
     let context = context(&clock).await;
     let sample = Sample::new()
-        .with("partitions", 3)
+        .with("partitions", "3")
         .with("enforcement", "quarantine")
         .with("compatibility", "FULL");
     let compacted = Sample::new().with("cleanup", "compact").product();
@@ -246,7 +246,7 @@ async fn a_change_alters_what_is_there_and_is_announced_anew() {
     );
     let contract_line = "  - {name: note, logicalType: string, required: false}\n";
     let sample = sample
-        .with("partitions", 2)
+        .with("partitions", "2")
         .with("enforcement", "quarantine");
     // The column is declared by hand, since the sample's contract has two.
     let new = {
@@ -381,7 +381,7 @@ async fn of_several_applies_at_once_one_announces() {
 async fn what_would_lose_data_is_refused_and_nothing_is_done() {
     let clock = clock();
     let context = context(&clock).await;
-    let sample = Sample::new().with("partitions", 2);
+    let sample = Sample::new().with("partitions", "2");
     let old = sample.product();
     apply_products(&context, std::slice::from_ref(&old), |_| {})
         .await
@@ -425,7 +425,7 @@ async fn what_would_lose_data_is_refused_and_nothing_is_done() {
 async fn a_topic_with_other_settings_is_shown() {
     let clock = clock();
     let context = context(&clock).await;
-    let product = Sample::new().with("partitions", 2).product();
+    let product = Sample::new().with("partitions", "2").product();
     let admin = Admin::new(&context.kafka).unwrap();
     let topic = NewTopic::new(product.topic(), 1)
         .with("retention.ms", "1000")

@@ -85,7 +85,12 @@ pub(crate) fn plain_table() -> Table {
 pub(crate) fn trimmed(table: &Table) -> String {
     table
         .lines()
-        .map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned())
+        .map(|line| {
+            line.strip_prefix(' ')
+                .unwrap_or(&line)
+                .trim_end()
+                .to_owned()
+        })
         .collect::<Vec<_>>()
         .join("\n")
 }

@@ -10,5 +10,6 @@ if [ "${1:-all}" = kill ]; then
   exec cargo test -p meshwork-tests --test fault -- --nocapture kill
 fi
 
-tests/e2e/clients/venv.sh
+tests/e2e/clients/venv.sh >/dev/null
+tests/conformance/contracts.sh
 cargo test --workspace --no-fail-fast

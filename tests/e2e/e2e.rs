@@ -1,5 +1,5 @@
 //! The main job, end to end, as a new user runs it.
-#![expect(
+#![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     reason = "a test may fail loudly"

@@ -169,27 +169,23 @@ impl<'a> Walker<'a> {
                 return Err((at, Reason::BlockCount));
             }
             let count = count.unsigned_abs();
-            if least == 0 {
-                self.empty_items = self.empty_items.checked_sub(count).ok_or((
-                    at,
-                    Reason::TooManyItems {
-                        most: MAX_EMPTY_ITEMS,
-                    },
-                ))?;
-            } else {
-                if count > self.left() / least {
-                    return Err((
-                        at,
-                        Reason::BlockCountBeyond {
-                            count,
-                            left: self.left(),
-                        },
-                    ));
+            match self.left().checked_div(least) {
+                // Items without bytes are not walked; nothing else bounds how many there are.
+                None => {
+                    let most = MAX_EMPTY_ITEMS;
+                    let left = self.empty_items.checked_sub(count);
+                    self.empty_items = left.ok_or((at, Reason::TooManyItems { most }))?;
                 }
-                for item in done..done.saturating_add(count) {
-                    self.item(inner, keyed, item, depth)?;
+                Some(fit) if count > fit => {
+                    let left = self.left();
+                    return Err((at, Reason::BlockCountBeyond { count, left }));
                 }
-                done = done.saturating_add(count);
+                Some(_) => {
+                    for item in done..done.saturating_add(count) {
+                        self.item(inner, keyed, item, depth)?;
+                    }
+                    done = done.saturating_add(count);
+                }
             }
             if let Some((at_size, said, from)) = end {
                 let took = (self.pos - from) as u64;

@@ -3,6 +3,7 @@
 //! entries are the Confluent Schema Registry's.
 
 mod compare;
+mod found;
 mod level;
 #[cfg(test)]
 mod tests;

@@ -2,40 +2,45 @@
 //! stack of their own, since a recursive reader and a recursive writer can make a chain of
 //! pairs as long as the product of their lengths.
 
-use std::collections::{BTreeSet, HashMap};
-use std::fmt::Write;
+use std::collections::HashMap;
 use std::rc::Rc;
 
+use super::found::{Found, Paths, Token};
 use super::{Incompatibility, IncompatibilityKind};
-use crate::schema::{Field, Kind, NodeId, Record, Schema};
-use crate::text::java_order;
+use crate::schema::{Enum, Field, Kind, Name, NodeId, Record, Schema};
 
 /// Incompatibilities that are listed. Java lists those of a pair of records once for every
 /// place that has the pair, which can be more than any memory holds; ten thousand are more
 /// than anyone reads, and all different ones of schemas that people write.
 const MAX_LISTED: usize = 10_000;
 
+/// Bytes of paths and messages that are listed; one message can name all symbols of an enum.
+const MAX_LISTED_BYTES: usize = 16 << 20;
+
 /// Pairs of types, fields and branches that are looked at: about a second's work. Schemas that
 /// people write need a thousandth of it.
 const MAX_STEPS: u64 = 10_000_000;
 
-/// Pairs that are remembered: with [`MAX_STEPS`] the bound on memory, some 200 MB at worst.
-const MAX_PAIRS: usize = 1_000_000;
+/// Pairs that are remembered, some 50 MB: two unions of 500 named types each.
+const MAX_PAIRS: usize = 250_000;
 
 /// All reasons why `reader` can't read what `writer` wrote; empty where it can.
+///
+/// At most 10,000 are listed, and 16 MiB of them. Schemas too large to compare give a single
+/// [`IncompatibilityKind::NotComparable`].
 #[must_use]
 pub fn incompatibilities(reader: &Schema, writer: &Schema) -> Vec<Incompatibility> {
     let mut checker = Checker {
         reader,
         writer,
         results: HashMap::new(),
-        path: Vec::new(),
+        paths: Paths::default(),
         frames: Vec::new(),
         fields: HashMap::new(),
         steps: MAX_STEPS,
     };
     match checker.run() {
-        Ok(outcome) => outcome.list(),
+        Ok(outcome) => checker.list(&outcome),
         Err(message) => vec![Incompatibility {
             kind: IncompatibilityKind::NotComparable,
             path: "/".to_owned(),
@@ -51,7 +56,7 @@ struct Outcome {
 }
 
 enum Part {
-    One(Incompatibility),
+    One(Found),
     Of(Outcome),
 }
 
@@ -60,27 +65,10 @@ impl Outcome {
         self.parts.is_none()
     }
 
-    /// All incompatibilities in order, up to the limit.
-    fn list(&self) -> Vec<Incompatibility> {
-        let mut list = Vec::new();
-        let mut open: Vec<(&[Part], usize)> = Vec::new();
-        open.extend(self.parts.as_ref().map(|parts| (parts.as_slice(), 0)));
-        while let Some((parts, at)) = open.pop() {
-            let Some(part) = parts.get(at) else {
-                continue;
-            };
-            open.push((parts, at + 1));
-            match part {
-                Part::One(one) => list.push(one.clone()),
-                Part::Of(outcome) => {
-                    open.extend(outcome.parts.as_ref().map(|parts| (parts.as_slice(), 0)));
-                }
-            }
-            if list.len() >= MAX_LISTED {
-                break;
-            }
+    fn of(parts: Vec<Part>) -> Self {
+        Self {
+            parts: (!parts.is_empty()).then(|| Rc::new(parts)),
         }
-        list
     }
 }
 
@@ -100,21 +88,11 @@ impl Drop for Outcome {
     }
 }
 
-/// A step of a path.
-#[derive(Copy, Clone)]
-enum Token {
-    Word(&'static str),
-    At(usize),
-}
-
 /// A pair of types that is being compared.
 struct Frame {
     reader: NodeId,
     writer: NodeId,
-    /// What `path` was cut to when the pair was begun with a path of its own.
-    outer: Option<Vec<Token>>,
-    /// How long `path` was before the pair.
-    base: usize,
+    path: u32,
     /// The next child.
     next: usize,
     parts: Vec<Part>,
@@ -122,8 +100,9 @@ struct Frame {
 
 /// What to do next.
 enum Next {
-    /// Compare a child, reached by this step of the path, or with a path of its own.
-    Child(NodeId, NodeId, Option<Token>),
+    /// Compare a child. It is reached by these steps from the pair's path, or has a path of its
+    /// own, which Java then shows wherever the child turns up again.
+    Child(NodeId, NodeId, Option<Vec<Token>>),
     Done,
 }
 
@@ -132,7 +111,7 @@ struct Checker<'a> {
     writer: &'a Schema,
     /// Verdicts by pair; none yet while the pair is in progress.
     results: HashMap<(NodeId, NodeId), Option<Outcome>>,
-    path: Vec<Token>,
+    paths: Paths,
     frames: Vec<Frame>,
     /// Fields of the writer's records by name.
     fields: HashMap<NodeId, HashMap<&'a str, &'a Field>>,
@@ -141,7 +120,7 @@ struct Checker<'a> {
 
 impl<'a> Checker<'a> {
     fn run(&mut self) -> Result<Outcome, String> {
-        let mut given = self.begin(self.reader.root(), self.writer.root(), None)?;
+        let mut given = self.begin(self.reader.root(), self.writer.root(), Paths::ROOT, &[])?;
         loop {
             let Some(mut frame) = self.frames.pop() else {
                 return Ok(given.unwrap_or_default());
@@ -149,36 +128,73 @@ impl<'a> Checker<'a> {
             if let Some(outcome) = given.take() {
                 self.take(&mut frame, outcome);
             }
-            self.steps = self.steps.checked_sub(1).ok_or_else(too_costly)?;
             match self.advance(&mut frame)? {
-                Next::Child(reader, writer, token) => {
+                Next::Child(reader, writer, tokens) => {
+                    let (base, tokens) = match tokens {
+                        Some(tokens) => (frame.path, tokens),
+                        None => (Paths::ROOT, Vec::new()),
+                    };
                     self.frames.push(frame);
-                    given = self.begin(reader, writer, token)?;
+                    given = self.begin(reader, writer, base, &tokens)?;
                 }
                 Next::Done => {
-                    let parts = std::mem::take(&mut frame.parts);
-                    let outcome = Outcome {
-                        parts: (!parts.is_empty()).then(|| Rc::new(parts)),
-                    };
+                    let outcome = Outcome::of(frame.parts);
                     self.results
                         .insert((frame.reader, frame.writer), Some(outcome.clone()));
-                    self.restore(&mut frame);
                     given = Some(outcome);
                 }
             }
         }
     }
 
-    /// Java's `getCompatibility`: the verdict, or a new frame. Without a token the pair gets a
-    /// path of its own, which Java then shows wherever the pair turns up again.
+    /// All incompatibilities in order, up to the limits.
+    fn list(&self, outcome: &Outcome) -> Vec<Incompatibility> {
+        let mut list: Vec<Incompatibility> = Vec::new();
+        let mut bytes = 0;
+        let mut open: Vec<(&[Part], usize)> = Vec::new();
+        open.extend(outcome.parts.as_ref().map(|parts| (parts.as_slice(), 0)));
+        while let Some((parts, at)) = open.pop() {
+            let Some(part) = parts.get(at) else {
+                continue;
+            };
+            open.push((parts, at + 1));
+            match part {
+                Part::One(found) => {
+                    let one = found.describe(self.reader, self.writer, &self.paths);
+                    bytes += one.path.len() + one.message.len();
+                    list.push(one);
+                }
+                Part::Of(outcome) => {
+                    open.extend(outcome.parts.as_ref().map(|parts| (parts.as_slice(), 0)));
+                }
+            }
+            if list.len() >= MAX_LISTED || bytes >= MAX_LISTED_BYTES {
+                break;
+            }
+        }
+        list
+    }
+
+    fn spend(&mut self, steps: usize) -> Result<(), String> {
+        self.steps = self
+            .steps
+            .checked_sub(steps as u64)
+            .ok_or_else(too_costly)?;
+        Ok(())
+    }
+
+    /// Java's `getCompatibility`: the verdict, or a new frame.
     fn begin(
         &mut self,
         reader: NodeId,
         writer: NodeId,
-        token: Option<Token>,
+        base: u32,
+        tokens: &[Token],
     ) -> Result<Option<Outcome>, String> {
+        self.spend(1)?;
         match self.results.get(&(reader, writer)) {
             Some(Some(outcome)) => return Ok(Some(outcome.clone())),
+            // In progress: compatible unless proven otherwise.
             Some(None) => return Ok(Some(Outcome::default())),
             None => {}
         }
@@ -186,50 +202,36 @@ impl<'a> Checker<'a> {
             return Err(too_costly());
         }
         self.results.insert((reader, writer), None);
-        let base = self.path.len();
-        let outer = match token {
-            Some(token) => {
-                self.path.push(token);
-                None
-            }
-            None => Some(std::mem::take(&mut self.path)),
-        };
+        let path = self.paths.extend(base, tokens);
         self.frames.push(Frame {
             reader,
             writer,
-            outer,
-            base,
+            path,
             next: 0,
             parts: Vec::new(),
         });
         Ok(None)
     }
 
-    fn restore(&mut self, frame: &mut Frame) {
-        match frame.outer.take() {
-            Some(path) => self.path = path,
-            None => self.path.truncate(frame.base),
-        }
+    /// Adds an incompatibility of the pair itself.
+    fn add(&mut self, frame: &mut Frame, kind: IncompatibilityKind, tokens: &[Token]) {
+        self.add_with(frame, kind, tokens, frame.writer);
     }
 
-    fn found(&self, kind: IncompatibilityKind, last: &[Token], message: String) -> Part {
-        let mut path = String::from("/");
-        for (at, token) in self.path.iter().chain(last).enumerate() {
-            if at > 0 {
-                path.push('/');
-            }
-            match token {
-                Token::Word(word) => path.push_str(word),
-                Token::At(at) => {
-                    let _ = write!(path, "{at}");
-                }
-            }
-        }
-        Part::One(Incompatibility {
+    fn add_with(
+        &mut self,
+        frame: &mut Frame,
+        kind: IncompatibilityKind,
+        tokens: &[Token],
+        writer: NodeId,
+    ) {
+        let path = self.paths.extend(frame.path, tokens);
+        frame.parts.push(Part::One(Found {
             kind,
             path,
-            message,
-        })
+            reader: frame.reader,
+            writer,
+        }));
     }
 
     fn kinds(&self, frame: &Frame) -> (&'a Kind, &'a Kind) {
@@ -241,32 +243,21 @@ impl<'a> Checker<'a> {
 
     /// A child's verdict has come.
     fn take(&mut self, frame: &mut Frame, outcome: Outcome) {
-        let (reader, writer) = self.kinds(frame);
-        match (reader, writer) {
+        match self.kinds(frame) {
             (Kind::Union(_), Kind::Union(branches)) => {
                 let at = frame.next - 1;
                 if !outcome.compatible()
                     && let Some(branch) = branches.get(at)
                 {
-                    let message = lacking(&self.writer.node(*branch).kind);
                     let kind = IncompatibilityKind::MissingUnionBranch;
-                    frame
-                        .parts
-                        .push(self.found(kind, &[Token::At(at)], message));
+                    self.add_with(frame, kind, &[Token::At(at)], *branch);
                 }
             }
             (Kind::Union(branches), _) => {
                 if outcome.compatible() {
                     frame.next = usize::MAX;
                 } else if frame.next >= branches.len() {
-                    frame.parts.push(self.missing_branch(writer));
-                }
-            }
-            (Kind::Record(_), Kind::Record(_)) => {
-                // The step to the field is above the step to its type.
-                self.path.truncate(self.path.len().saturating_sub(2));
-                if !outcome.compatible() {
-                    frame.parts.push(Part::Of(outcome));
+                    self.add(frame, IncompatibilityKind::MissingUnionBranch, &[]);
                 }
             }
             _ => {
@@ -277,14 +268,6 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn missing_branch(&self, writer: &Kind) -> Part {
-        self.found(
-            IncompatibilityKind::MissingUnionBranch,
-            &[],
-            lacking(writer),
-        )
-    }
-
     /// The next child of the pair, or the last checks on it.
     fn advance(&mut self, frame: &mut Frame) -> Result<Next, String> {
         let (reader, writer) = self.kinds(frame);
@@ -293,10 +276,10 @@ impl<'a> Checker<'a> {
         let (own_reader, own_writer) = (frame.reader, frame.writer);
         Ok(match (reader, writer) {
             (Kind::Array(r), Kind::Array(w)) if at == 0 => {
-                Next::Child(*r, *w, Some(Token::Word("items")))
+                Next::Child(*r, *w, Some(vec![Token::Word("items")]))
             }
             (Kind::Map(r), Kind::Map(w)) if at == 0 => {
-                Next::Child(*r, *w, Some(Token::Word("values")))
+                Next::Child(*r, *w, Some(vec![Token::Word("values")]))
             }
             (Kind::Array(_), Kind::Array(_)) | (Kind::Map(_), Kind::Map(_)) => Next::Done,
             (Kind::Union(_), Kind::Union(branches)) => match branches.get(at) {
@@ -304,14 +287,14 @@ impl<'a> Checker<'a> {
                 None => Next::Done,
             },
             (_, Kind::Union(branches)) => match branches.get(at) {
-                Some(branch) => Next::Child(own_reader, *branch, Some(Token::At(at))),
+                Some(branch) => Next::Child(own_reader, *branch, Some(vec![Token::At(at)])),
                 None => Next::Done,
             },
             (Kind::Union(branches), _) => match branches.get(at) {
                 Some(branch) => Next::Child(*branch, own_writer, None),
                 None => {
                     if branches.is_empty() {
-                        frame.parts.push(self.missing_branch(writer));
+                        self.add(frame, IncompatibilityKind::MissingUnionBranch, &[]);
                     }
                     Next::Done
                 }
@@ -324,46 +307,20 @@ impl<'a> Checker<'a> {
             }
             (Kind::Enum(r), Kind::Enum(w)) => {
                 self.names(frame, reader, writer);
-                let missing: BTreeSet<JavaOrdered<'_>> = {
-                    let own: std::collections::HashSet<&str> =
-                        r.symbols.iter().map(String::as_str).collect();
-                    let symbols = w.symbols.iter().map(String::as_str);
-                    symbols
-                        .filter(|symbol| !own.contains(symbol))
-                        .map(JavaOrdered)
-                        .collect()
-                };
-                if !missing.is_empty() && r.default.is_none() {
-                    let missing: Vec<&str> = missing.iter().map(|symbol| symbol.0).collect();
-                    let message = format!("[{}]", missing.join(", "));
-                    let kind = IncompatibilityKind::MissingEnumSymbols;
-                    frame
-                        .parts
-                        .push(self.found(kind, &[Token::Word("symbols")], message));
-                }
+                self.symbols(frame, r, w)?;
                 Next::Done
             }
             (Kind::Fixed(r), Kind::Fixed(w)) => {
                 self.names(frame, reader, writer);
                 if r.size != w.size {
-                    let message = format!("expected: {}, found: {}", w.size, r.size);
                     let kind = IncompatibilityKind::FixedSizeMismatch;
-                    frame
-                        .parts
-                        .push(self.found(kind, &[Token::Word("size")], message));
+                    self.add(frame, kind, &[Token::Word("size")]);
                 }
                 Next::Done
             }
             _ => {
                 if !promotes(reader, writer) {
-                    let message = format!(
-                        "reader type: {} not compatible with writer type: {}",
-                        upper(reader),
-                        upper(writer)
-                    );
-                    frame
-                        .parts
-                        .push(self.found(IncompatibilityKind::TypeMismatch, &[], message));
+                    self.add(frame, IncompatibilityKind::TypeMismatch, &[]);
                 }
                 Next::Done
             }
@@ -377,10 +334,7 @@ impl<'a> Checker<'a> {
             let Some(field) = r.fields.get(at) else {
                 return Ok(Next::Done);
             };
-            self.steps = self
-                .steps
-                .checked_sub(1 + field.aliases.len() as u64)
-                .ok_or_else(too_costly)?;
+            self.spend(1 + field.aliases.len())?;
             let by_name = self.fields.entry(frame.writer).or_insert_with(|| {
                 w.fields
                     .iter()
@@ -395,10 +349,15 @@ impl<'a> Checker<'a> {
                 return Err(format!(
                     "Reader record field {} type:{} pos:{at} matches multiple fields in writer record schema {}",
                     field.name,
-                    upper(&self.reader.node(field.node).kind),
+                    self.reader
+                        .node(field.node)
+                        .kind
+                        .type_name()
+                        .to_ascii_uppercase(),
                     self.writer.node_text(frame.writer),
                 ));
             }
+            let path = [Token::Word("fields"), Token::At(at)];
             let other = match first {
                 Some(other) => Some(other.node),
                 None if field.default.is_some() => None,
@@ -406,55 +365,56 @@ impl<'a> Checker<'a> {
                 None => match &self.reader.node(field.node).kind {
                     Kind::Enum(symbols) if symbols.default.is_some() => Some(frame.writer),
                     _ => {
-                        let path = [Token::Word("fields"), Token::At(at)];
-                        let kind = IncompatibilityKind::ReaderFieldMissingDefaultValue;
-                        frame
-                            .parts
-                            .push(self.found(kind, &path, field.name.clone()));
+                        self.add(
+                            frame,
+                            IncompatibilityKind::ReaderFieldMissingDefaultValue,
+                            &path,
+                        );
                         None
                     }
                 },
             };
             if let Some(other) = other {
-                self.path.extend([Token::Word("fields"), Token::At(at)]);
-                return Ok(Next::Child(field.node, other, Some(Token::Word("type"))));
+                let [fields, at] = path;
+                let path = vec![fields, at, Token::Word("type")];
+                return Ok(Next::Child(field.node, other, Some(path)));
             }
             frame.next += 1;
         }
     }
 
+    /// Java's `checkReaderEnumContainsAllWriterEnumSymbols`.
+    fn symbols(&mut self, frame: &mut Frame, r: &Enum, w: &Enum) -> Result<(), String> {
+        if r.default.is_some() || r.symbols == w.symbols {
+            return Ok(());
+        }
+        self.spend(r.symbols.len() + w.symbols.len())?;
+        if super::found::missing_symbols(r, w).next().is_some() {
+            self.add(
+                frame,
+                IncompatibilityKind::MissingEnumSymbols,
+                &[Token::Word("symbols")],
+            );
+        }
+        Ok(())
+    }
+
     /// Java's `checkSchemaNames`.
-    fn names(&self, frame: &mut Frame, reader: &Kind, writer: &Kind) {
+    fn names(&mut self, frame: &mut Frame, reader: &Kind, writer: &Kind) {
         let (Some(r), Some(w)) = (reader.name(), writer.name()) else {
             return;
         };
         // An alias in no namespace, of a type in one, reads as `.name` there and matches nothing.
-        let matches = |alias: &crate::schema::Name| {
+        let matches = |alias: &Name| {
             alias.full() == w.full() && (alias.namespace().is_some() || r.namespace().is_none())
         };
         if r.unqualified() != w.unqualified() && !reader.aliases().iter().any(matches) {
-            let message = format!("expected: {}", w.full());
-            let kind = IncompatibilityKind::NameMismatch;
-            frame
-                .parts
-                .push(self.found(kind, &[Token::Word("name")], message));
+            self.add(
+                frame,
+                IncompatibilityKind::NameMismatch,
+                &[Token::Word("name")],
+            );
         }
-    }
-}
-
-/// Text in Java's order.
-#[derive(Eq, PartialEq)]
-struct JavaOrdered<'t>(&'t str);
-
-impl Ord for JavaOrdered<'_> {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        java_order(self.0, other.0)
-    }
-}
-
-impl PartialOrd for JavaOrdered<'_> {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
     }
 }
 
@@ -469,14 +429,6 @@ fn promotes(reader: &Kind, writer: &Kind) -> bool {
                 | (Kind::Bytes, Kind::String)
                 | (Kind::String, Kind::Bytes)
         )
-}
-
-fn lacking(writer: &Kind) -> String {
-    format!("reader union lacking writer type: {}", upper(writer))
-}
-
-fn upper(kind: &Kind) -> String {
-    kind.type_name().to_ascii_uppercase()
 }
 
 fn too_costly() -> String {

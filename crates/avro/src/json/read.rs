@@ -408,7 +408,7 @@ impl Reader<'_> {
     }
 
     /// `uXXXX`, with its second half where it is a surrogate. Half a pair, which Java can hold
-    /// and UTF-8 can't, becomes U+FFFD.
+    /// and UTF-8 can't, becomes `?`, which is what Java's own UTF-8 makes of it.
     fn unicode(&mut self) -> Result<char, JsonError> {
         let first = self.hex4()?;
         if (0xd800..0xdc00).contains(&first)
@@ -419,11 +419,11 @@ impl Reader<'_> {
             let second = self.hex4()?;
             if (0xdc00..0xe000).contains(&second) {
                 let code = 0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00);
-                return Ok(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
+                return Ok(char::from_u32(code).unwrap_or('?'));
             }
             self.at = before;
         }
-        Ok(char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER))
+        Ok(char::from_u32(first).unwrap_or('?'))
     }
 
     fn hex4(&mut self) -> Result<u32, JsonError> {
@@ -463,6 +463,7 @@ mod tests {
             ("\"\\u0001\\n\\/é\"", "\"\\u0001\\n/é\""),
             ("1e999", "\"Infinity\""),
             ("true \u{1}", "true"),
+            ("\"\\ud83dx\\ude00\"", "\"?x?\""),
         ] {
             assert_eq!(Json::parse(text).unwrap().to_text(), printed, "{text}");
         }

@@ -6,13 +6,13 @@ use super::build::{Builder, branch_name, shortened};
 use super::error::ParseFault;
 use super::resolve::target;
 use crate::json::Json;
-use crate::schema::{Kind, NodeId, Strictness};
+use crate::schema::{Kind, NodeId, Record, Strictness};
 
 /// Why a check ended without a verdict.
 enum Stop {
     /// It needs the fields of this record, which is not complete.
     Unfinished(String),
-    Fault(ParseFault),
+    TooCostly,
 }
 
 /// Checks a default in a new schema.
@@ -25,7 +25,11 @@ pub(super) fn check(
     if builder.strictness == Strictness::Stored {
         return Ok(());
     }
-    match fits(builder, node, default) {
+    let limit = builder.limits.steps;
+    let mut steps = builder.steps;
+    let result = Checker { builder }.fits(node, default, &mut steps);
+    builder.steps = steps;
+    match result {
         Ok(true) => Ok(()),
         Ok(false) => Err(ParseFault::Default {
             field: field.to_owned(),
@@ -36,97 +40,99 @@ pub(super) fn check(
             field: field.to_owned(),
             record,
         }),
-        Err(Stop::Fault(fault)) => Err(fault),
+        Err(Stop::TooCostly) => Err(ParseFault::TooCostly(limit)),
     }
 }
 
-/// Recursion is bounded by the default's own depth.
-fn fits(builder: &mut Builder, node: NodeId, value: &Json) -> Result<bool, Stop> {
-    builder.spend(1).map_err(Stop::Fault)?;
-    let mut node = node;
-    if builder.slot(node).awaits.is_some() {
-        if !builder.resolving {
-            // A record without fields stands in for a type that is still to come.
-            return Ok(matches!(value, Json::Object(_)));
+struct Checker<'a> {
+    builder: &'a Builder,
+}
+
+impl Checker<'_> {
+    /// Recursion is bounded by the default's own depth.
+    fn fits(&self, node: NodeId, value: &Json, steps: &mut u64) -> Result<bool, Stop> {
+        spend(steps, 1)?;
+        let mut slot = self.builder.slot(node);
+        if slot.awaits.is_some() {
+            if !self.builder.resolving {
+                // A record without fields stands in for a type that is still to come.
+                return Ok(matches!(value, Json::Object(_)));
+            }
+            slot = self.builder.slot(target(self.builder, node));
         }
-        node = target(builder, node);
+        Ok(match (&slot.node.kind, value) {
+            (Kind::Null, Json::Null)
+            | (Kind::Boolean, Json::Bool(_))
+            | (Kind::Float | Kind::Double, Json::Number(_))
+            | (Kind::Bytes | Kind::String | Kind::Enum(_) | Kind::Fixed(_), Json::String(_)) => {
+                true
+            }
+            (Kind::Int, value) => value
+                .as_i64()
+                .is_some_and(|value| i32::try_from(value).is_ok()),
+            (Kind::Long, value) => value.as_i64().is_some(),
+            (Kind::Array(items), Json::Array(list)) => {
+                for item in list {
+                    if !self.fits(*items, item, steps)? {
+                        return Ok(false);
+                    }
+                }
+                true
+            }
+            (Kind::Map(values), Json::Object(members)) => {
+                for (_, member) in members {
+                    if !self.fits(*values, member, steps)? {
+                        return Ok(false);
+                    }
+                }
+                true
+            }
+            (Kind::Union(branches), value) => {
+                for branch in branches {
+                    if self.fits(*branch, value, steps)? {
+                        return Ok(true);
+                    }
+                }
+                false
+            }
+            (Kind::Record(record), Json::Object(members)) => {
+                if !slot.complete {
+                    return Err(Stop::Unfinished(record.name.full().to_owned()));
+                }
+                self.record(record, members, steps)?
+            }
+            _ => false,
+        })
     }
-    let slot = builder.slot(node);
-    Ok(match &slot.node.kind {
-        Kind::Null => matches!(value, Json::Null),
-        Kind::Boolean => matches!(value, Json::Bool(_)),
-        Kind::Int => value
-            .as_i64()
-            .is_some_and(|value| i32::try_from(value).is_ok()),
-        Kind::Long => value.as_i64().is_some(),
-        Kind::Float | Kind::Double => matches!(value, Json::Number(_)),
-        Kind::Bytes | Kind::String | Kind::Enum(_) | Kind::Fixed(_) => {
-            matches!(value, Json::String(_))
-        }
-        Kind::Array(items) => {
-            let (items, Json::Array(list)) = (*items, value) else {
-                return Ok(false);
+
+    fn record(
+        &self,
+        record: &Record,
+        members: &[(String, Json)],
+        steps: &mut u64,
+    ) -> Result<bool, Stop> {
+        spend(steps, record.fields.len() + members.len())?;
+        let members: HashMap<&str, &Json> = members
+            .iter()
+            .map(|(name, value)| (name.as_str(), value))
+            .collect();
+        for field in &record.fields {
+            let fitting = match members.get(field.name.as_str()) {
+                Some(member) => self.fits(field.node, member, steps)?,
+                // A field's own default was checked when the field was read.
+                None => field.default.is_some(),
             };
-            for item in list {
-                if !fits(builder, items, item)? {
-                    return Ok(false);
-                }
-            }
-            true
-        }
-        Kind::Map(values) => {
-            let (values, Json::Object(members)) = (*values, value) else {
+            if !fitting {
                 return Ok(false);
-            };
-            for (_, member) in members {
-                if !fits(builder, values, member)? {
-                    return Ok(false);
-                }
             }
-            true
         }
-        Kind::Union(branches) => {
-            let branches = branches.clone();
-            builder.spend(branches.len()).map_err(Stop::Fault)?;
-            for branch in branches {
-                if fits(builder, branch, value)? {
-                    return Ok(true);
-                }
-            }
-            false
-        }
-        Kind::Record(record) => {
-            let Json::Object(members) = value else {
-                return Ok(false);
-            };
-            if !slot.complete {
-                return Err(Stop::Unfinished(record.name.full().to_owned()));
-            }
-            // A field's own default was checked when the field was read.
-            let fields: Vec<(String, NodeId, bool)> = record
-                .fields
-                .iter()
-                .map(|field| (field.name.clone(), field.node, field.default.is_some()))
-                .collect();
-            builder
-                .spend(fields.len() + members.len())
-                .map_err(Stop::Fault)?;
-            let members: HashMap<&str, &Json> = members
-                .iter()
-                .map(|(name, value)| (name.as_str(), value))
-                .collect();
-            for (name, node, has_default) in fields {
-                let fitting = match members.get(name.as_str()) {
-                    Some(member) => fits(builder, node, member)?,
-                    None => has_default,
-                };
-                if !fitting {
-                    return Ok(false);
-                }
-            }
-            true
-        }
-    })
+        Ok(true)
+    }
+}
+
+fn spend(steps: &mut u64, count: usize) -> Result<(), Stop> {
+    *steps = steps.checked_sub(count as u64).ok_or(Stop::TooCostly)?;
+    Ok(())
 }
 
 /// A double as `Double.parseDouble` reads it.

@@ -355,10 +355,15 @@ impl Writer<'_> {
         *steps = left;
         let node = self.schema.node(id);
         match (&node.kind, value) {
-            (Kind::Null, Json::Null) | (Kind::Boolean, Json::Bool(_)) => true,
+            (Kind::Null, Json::Null)
+            | (Kind::Boolean, Json::Bool(_))
+            | (Kind::Long, Json::Number(Number::Integer(_))) => true,
             (Kind::Int, Json::Number(Number::Integer(value))) => i32::try_from(*value).is_ok(),
-            (Kind::Long, Json::Number(Number::Integer(_))) => true,
-            (Kind::Float | Kind::Double, Json::Number(number)) => number.as_f64().is_finite(),
+            (Kind::Float | Kind::Double, Json::Number(number)) => match number {
+                Number::Integer(_) => true,
+                Number::Big(_) => false,
+                Number::Double(value) => value.is_finite(),
+            },
             (Kind::Bytes | Kind::String | Kind::Fixed(_), Json::String(_)) => {
                 node.logical.is_none()
             }

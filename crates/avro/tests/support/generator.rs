@@ -106,7 +106,7 @@ impl Names {
     fn node(&mut self, entropy: &mut Entropy<'_>, depth: usize) -> Json {
         let leaf = depth > 4;
         match entropy.below(if leaf { 15 } else { 24 }) {
-            0 => json!("string"),
+            0 | 12 => json!("string"),
             1 => json!("long"),
             2 => json!("int"),
             3 => json!("boolean"),
@@ -118,7 +118,6 @@ impl Names {
             9 => self.fixed(entropy),
             10 => self.symbols(entropy),
             11 => json!({"type": "long", "logicalType": "timestamp-millis"}),
-            12 => json!("string"),
             13 => match self.done.as_slice() {
                 [] => json!("int"),
                 done => json!(done[entropy.below(done.len())]),
@@ -153,14 +152,14 @@ impl Names {
     fn branch(&mut self, entropy: &mut Entropy<'_>, depth: usize) -> Json {
         let some = self.indirect(entropy, depth);
         if some.is_array() {
-            self.wrap(some)
+            self.wrap(&some)
         } else {
             some
         }
     }
 
     /// A record with this as its only field.
-    fn wrap(&mut self, inner: Json) -> Json {
+    fn wrap(&mut self, inner: &Json) -> Json {
         let name = self.fresh();
         self.done.push(name.clone());
         json!({"type": "record", "name": name, "fields": [{"name": "f0", "type": inner}]})
@@ -183,7 +182,7 @@ impl Names {
             };
             // What it defines may be referred to later: it may not get lost.
             if seen.contains(&kind) {
-                branches.push(self.wrap(branch));
+                branches.push(self.wrap(&branch));
                 seen.extend(self.done.last().cloned());
             } else {
                 seen.push(kind);
@@ -296,9 +295,8 @@ pub fn value(
             let length = entropy.below(9);
             Value::Bytes(entropy.bytes(length))
         }
-        (Kind::String, Some(LogicalType::Uuid)) => Value::Uuid(uuid(entropy)),
+        (Kind::String | Kind::Fixed(_), Some(LogicalType::Uuid)) => Value::Uuid(uuid(entropy)),
         (Kind::String, _) => Value::String(entropy.text()),
-        (Kind::Fixed(_), Some(LogicalType::Uuid)) => Value::Uuid(uuid(entropy)),
         (Kind::Fixed(fixed), Some(LogicalType::Decimal { .. })) => {
             let most = (fixed.size as usize).min(4);
             Value::Decimal(Decimal::from(entropy.bytes(most)))

@@ -207,7 +207,6 @@ fn choose(nodes: &[&Node], shape: Shape) -> Choice {
 /// The shapes that values of a node are printed in: the usual ones, and rare ones.
 fn printed(node: &Node) -> (&'static [Shape], &'static [Shape]) {
     match (&node.kind, &node.logical) {
-        (Kind::Null, _) => (&[], &[]),
         (Kind::Boolean, _) => (&[Shape::Bool], &[]),
         (Kind::Int | Kind::Long, None) => (&[Shape::Number], &[]),
         // Times beyond what RFC 3339 can say are numbers.
@@ -217,12 +216,13 @@ fn printed(node: &Node) -> (&'static [Shape], &'static [Shape]) {
             Kind::Bytes | Kind::Fixed(_),
             Some(LogicalType::Decimal { .. } | LogicalType::BigDecimal),
         ) => (&[Shape::Text], &[Shape::Object]),
-        (Kind::Fixed(_), Some(LogicalType::Duration)) => (&[Shape::Object], &[]),
+        (Kind::Fixed(_), Some(LogicalType::Duration)) | (Kind::Map(_) | Kind::Record(_), _) => {
+            (&[Shape::Object], &[])
+        }
         (Kind::Bytes | Kind::Fixed(_) | Kind::String | Kind::Enum(_), _) => (&[Shape::Text], &[]),
         (Kind::Array(_), _) => (&[Shape::Array], &[]),
-        (Kind::Map(_) | Kind::Record(_), _) => (&[Shape::Object], &[]),
-        // A union is no branch of a union.
-        (Kind::Union(_), _) => (&[], &[]),
+        // Null tells itself, and a union is no branch of a union.
+        (Kind::Null | Kind::Union(_), _) => (&[], &[]),
     }
 }
 

@@ -155,8 +155,9 @@ impl Reader<'_, '_> {
                 (Next::Nothing, None) => return Ok(()),
                 (Next::Nothing, Some(_)) => return self.fault("text after the value"),
                 (_, None) => return self.fault("the text ends within a value"),
-                (Next::ValueOrEnd, Some(b']')) | (Next::KeyOrEnd, Some(b'}')) => self.close()?,
-                (Next::CommaOrEnd, Some(b']' | b'}')) => self.close()?,
+                (Next::ValueOrEnd, Some(b']'))
+                | (Next::KeyOrEnd, Some(b'}'))
+                | (Next::CommaOrEnd, Some(b']' | b'}')) => self.close()?,
                 (Next::CommaOrEnd, Some(b',')) => {
                     self.at += 1;
                     if self.in_object() {

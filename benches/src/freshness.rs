@@ -67,7 +67,12 @@ pub fn run() -> Result<Vec<Line>> {
     let (mut shard, _) = Shard::open(0, &path, Settings::default(), decoder.clone())?;
     shard.show(&shared)?;
     let took = began.elapsed();
-    let partitions: usize = shard.fold().products().iter().map(|p| p.partitions().count()).sum();
+    let partitions: usize = shard
+        .fold()
+        .products()
+        .iter()
+        .map(|p| p.partitions().count())
+        .sum();
     ensure!(partitions == 10_000, "{partitions} partitions came back");
     lines.push(Line {
         name: "freshness: restart with 10000 partitions of state".to_owned(),
@@ -117,9 +122,15 @@ fn fill(dir: &Path, decoder: &Decoder, reporter: &mut Reporter) -> Result<(u64, 
         ensure!(progress == Progress::Done, "{progress:?}");
     }
     let tally = shard.fold().tally();
-    ensure!(tally.repeats + tally.unknown + shard.garbled() == 0, "{tally:?}");
+    ensure!(
+        tally.repeats + tally.unknown + shard.garbled() == 0,
+        "{tally:?}"
+    );
     let next = shard.fold().products().first().and_then(|p| p.next());
-    ensure!(next.is_some_and(|n| n >= START_MS / 60_000 + 5), "no minute closed");
+    ensure!(
+        next.is_some_and(|n| n >= START_MS / 60_000 + 5),
+        "no minute closed"
+    );
     Ok((count, took))
 }
 

@@ -126,7 +126,11 @@ fn fill(dir: &Path, decoder: &Decoder, reporter: &mut Reporter) -> Result<(u64, 
         tally.repeats + tally.unknown + shard.garbled() == 0,
         "{tally:?}"
     );
-    let next = shard.fold().products().first().and_then(|p| p.next());
+    let next = shard
+        .fold()
+        .products()
+        .first()
+        .and_then(meshwork_freshness::core::Product::next);
     ensure!(
         next.is_some_and(|n| n >= START_MS / 60_000 + 5),
         "no minute closed"

@@ -5,6 +5,7 @@ pub mod admin;
 pub mod logging;
 pub mod metrics;
 pub mod readiness;
+pub mod spans;
 
 pub use logging::{LogControl, LogFormat, LoggingConfig, TelemetryError};
 pub use metrics::Metrics;

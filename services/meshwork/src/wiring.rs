@@ -6,10 +6,11 @@ mod parts;
 
 use anyhow::Context as _;
 use axum::Router;
+use axum::middleware::from_fn;
 use meshwork_kafka::KafkaConfig;
 use meshwork_model::time::SharedClock;
 use meshwork_registry_client::RegistryClient;
-use meshwork_telemetry::{LogControl, Metrics, Readiness, admin};
+use meshwork_telemetry::{LogControl, Metrics, Readiness, admin, spans};
 use tokio::net::TcpListener;
 
 pub(crate) use listeners::Addresses;
@@ -177,6 +178,7 @@ fn run_catalog(
 }
 
 fn run_http(routes: Router, listener: TcpListener, parts: &mut Parts) {
+    let routes = routes.route_layer(from_fn(spans::http_request));
     parts.run("http", |shutdown| async move {
         axum::serve(listener, routes)
             .with_graceful_shutdown(shutdown.cancelled_owned())

@@ -7,9 +7,11 @@ use std::sync::atomic::Ordering;
 use axum::Router;
 use axum::extract::{Request, State as Held};
 use axum::http::{StatusCode, header};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+
+use meshwork_telemetry::spans;
 
 use super::answer::{Json, PREFERRED, negotiate, not_found};
 use super::{compatibility, schemas, settings, subjects};
@@ -88,6 +90,7 @@ pub(crate) fn router(api: Api) -> Router {
             "/associations/resources/{namespace}/{name}",
             get(settings::associations),
         )
+        .route_layer(from_fn(spans::http_request))
         .fallback(|| async { not_found() })
         .method_not_allowed_fallback(|| async { not_found() })
         .layer(from_fn_with_state(api.clone(), guard))

@@ -1,7 +1,7 @@
 //! apache-avro as a second opinion on data that the validator took.
 
 use apache_avro::reader::datum::GenericDatumReader;
-use meshwork_avro::Schema;
+use meshwork_avro::{Schema, Validator};
 
 /// Decodes a valid datum with apache-avro, which must read it to its last byte. Logical
 /// types are left out: their ranges are not the validator's concern. A schema that
@@ -10,7 +10,16 @@ use meshwork_avro::Schema;
 /// # Panics
 /// If apache-avro does not decode it.
 pub fn decodes(schema: &Schema, datum: &[u8]) {
-    let Ok(theirs) = apache_avro::Schema::parse_str(&schema.canonical_form()) else {
+    let text = schema.canonical_form();
+    // A record may define its own name anew within itself, as in Java; no text stands for that.
+    let same = Schema::parse(&text)
+        .ok()
+        .and_then(|schema| Validator::compile(&schema, None).ok())
+        .is_some_and(|validator| validator.validate(datum).is_ok());
+    if !same {
+        return;
+    }
+    let Ok(theirs) = apache_avro::Schema::parse_str(&text) else {
         return;
     };
     let Ok(reader) = GenericDatumReader::builder(&theirs).build() else {

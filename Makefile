@@ -45,7 +45,7 @@ lint: ## Format, clippy and dependency rules
 
 advisories: ## Known vulnerabilities in dependencies, where the database can be had
 	@deploy/setup.sh deny
-	@cargo deny check advisories || { echo "advisories: NOT checked, or findings above. Without network access give a copy of the RustSec database: cargo deny check advisories --db PATH" >&2; exit 1; }
+	@cargo deny check advisories || { echo "advisories: findings above, or NOT checked because the RustSec database could not be fetched. With a copy of it: set db-path under [advisories] in deny.toml and run cargo deny --offline check advisories" >&2; exit 1; }
 
 fuzz: ## One fuzz target: make fuzz TARGET=avro_datum SECONDS=60
 	@deploy/setup.sh build fuzz

@@ -199,3 +199,20 @@ fn wrong_usage_is_exit_code_2() {
         assert_eq!(run(args).0, 2, "{args:?}");
     }
 }
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let binary = meshwork().unwrap();
+    for command in ["completion bash", "config", "--help"] {
+        let script = format!(
+            "set -o pipefail; '{}' {command} | head -n 1",
+            binary.display()
+        );
+        let output = Command::new("bash").args(["-c", &script]).output().unwrap();
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success() && err.is_empty(),
+            "{command}: {err}"
+        );
+    }
+}

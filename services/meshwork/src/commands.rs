@@ -67,15 +67,7 @@ pub(crate) async fn run(cli: Cli, mut config: Config) -> anyhow::Result<Exit> {
         Command::Lineage(command) => lineage::run(command, &config).await,
         Command::Slo(command) => slo::run(command, config).await,
         Command::Config => print_reference(),
-        Command::Completion { shell } => {
-            clap_complete::generate(
-                shell,
-                &mut Cli::command(),
-                "meshwork",
-                &mut std::io::stdout(),
-            );
-            Ok(Exit::Done)
-        }
+        Command::Completion { shell } => print_completion(shell),
     };
     logs.flush();
     exit
@@ -84,5 +76,14 @@ pub(crate) async fn run(cli: Cli, mut config: Config) -> anyhow::Result<Exit> {
 fn print_reference() -> anyhow::Result<Exit> {
     use std::io::Write as _;
     write!(std::io::stdout().lock(), "{}", config::reference()?)?;
+    Ok(Exit::Done)
+}
+
+fn print_completion(shell: clap_complete::Shell) -> anyhow::Result<Exit> {
+    use std::io::Write as _;
+    // The generator panics on a pipe that is closed early, so it writes to memory first.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "meshwork", &mut script);
+    std::io::stdout().lock().write_all(&script)?;
     Ok(Exit::Done)
 }

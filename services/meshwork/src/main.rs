@@ -18,6 +18,8 @@ fn main() -> ExitCode {
         .and_then(|(config, runtime)| runtime.block_on(commands::run(cli, config)));
     match outcome {
         Ok(exit) => exit.into(),
+        // `… | head` has seen enough.
+        Err(error) if output::is_closed_pipe(&error) => commands::Exit::Done.into(),
         Err(error) => {
             output::report(&error);
             commands::Exit::Failed.into()

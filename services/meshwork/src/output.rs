@@ -1,6 +1,6 @@
 //! How answers and errors reach a person or a script: data on stdout, everything else on stderr.
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
@@ -20,6 +20,19 @@ pub(crate) fn report(error: &anyhow::Error) {
         }
         last = cause;
     }
+}
+
+/// Whether a command failed only because nobody reads its output any more.
+pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|io| io.kind() == ErrorKind::BrokenPipe)
+            || cause
+                .downcast_ref::<serde_json::Error>()
+                .and_then(serde_json::Error::io_error_kind)
+                == Some(ErrorKind::BrokenPipe)
+    })
 }
 
 /// Rows to show in any of the formats.

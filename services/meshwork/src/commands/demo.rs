@@ -1,5 +1,6 @@
 //! `meshwork demo`: Kafka and all roles in one process, and a month of real flights through them.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -256,17 +257,15 @@ fn show(outcome: &Outcome, args: &DemoArgs) -> anyhow::Result<()> {
         "demo: {} of {} expectations held",
         expectations.held, expectations.of
     );
+    let mut stdout = std::io::stdout().lock();
     match args.output {
         DemoOutput::Json => {
-            println!(
-                "{}",
-                serde_json::to_string(&serde_json::to_value(&outcome.summary)?)?
-            );
+            // By way of a value, whose keys are sorted.
+            writeln!(stdout, "{}", serde_json::to_value(&outcome.summary)?)?;
             eprintln!("{last}");
         }
         DemoOutput::Human => {
-            print!("{}", outcome.summary.in_words());
-            println!("{last}");
+            writeln!(stdout, "{}{last}", outcome.summary.in_words())?;
         }
     }
     Ok(())

@@ -146,11 +146,11 @@ async fn apply(paths: &[PathBuf], yes: bool, config: &Config) -> anyhow::Result<
                 eprintln!("{line}");
             }
         }
-        Progress::Finished { urn, changed: true } => println!("{urn} applied"),
-        Progress::Finished {
-            urn,
-            changed: false,
-        } => println!("{urn} unchanged"),
+        Progress::Finished { urn, changed } => {
+            let word = if changed { "applied" } else { "unchanged" };
+            // What is applied stays applied, whoever reads along.
+            let _ = writeln!(std::io::stdout().lock(), "{urn} {word}");
+        }
     })
     .await?;
     Ok(Exit::Done)
@@ -240,7 +240,7 @@ async fn get(name: &str, look: &LookArgs, config: &Config) -> anyhow::Result<Exi
     if matches!(look.output, Output::Json | Output::Yaml) {
         print_value(&detail, look.output)?;
     } else if matches!(look.output, Output::Name) {
-        println!("{}", detail.item.name);
+        writeln!(std::io::stdout().lock(), "{}", detail.item.name)?;
     } else {
         write!(std::io::stdout().lock(), "{}", page(&detail))?;
     }

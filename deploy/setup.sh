@@ -58,10 +58,24 @@ tool() {
   rm -rf "$CACHE/tools/target"
 }
 
+# Clones share the target directory, and cargo tells their sources apart by time alone: a clone whose
+# files are older than what another one built would run the other's code. So a change of clone makes
+# this one's sources new.
+claim_target() {
+  local target=${CARGO_TARGET_DIR:-target} mark
+  mark=$target/clone
+  if [ "$(cat "$mark" 2>/dev/null)" != "$PWD" ]; then
+    mkdir -p "$target"
+    find crates services deploy tests benches -name '*.rs' -exec touch -c -- {} +
+    printf '%s\n' "$PWD" >"$mark"
+  fi
+}
+
 for part in "$@"; do
   case $part in
     build)
       rust
+      claim_target
       has g++ g++
       has clang++ clang
       has make make

@@ -42,7 +42,8 @@ rust() {
 
 java_17() {
   local major
-  major=$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -1)
+  # Without Java the command fails, which must not end the script.
+  major=$({ java -version 2>&1 || true; } | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -1)
   [ "${major:-0}" -ge 17 ] || packages openjdk-17-jre-headless
 }
 

@@ -3,6 +3,7 @@
 
 pub mod alert;
 pub mod announcement;
+pub mod audit;
 pub mod change;
 pub mod lineage;
 pub mod observation;
@@ -11,6 +12,7 @@ pub mod status;
 
 pub use alert::SloAlert;
 pub use announcement::ProductAnnouncement;
+pub use audit::AuditEvent;
 pub use change::ProductChange;
 pub use lineage::LineageFact;
 pub use observation::StreamObservation;
@@ -34,6 +36,8 @@ pub enum MeshSchema {
     SloStatus,
     /// Value of `mesh.slo.alerts`.
     SloAlert,
+    /// Value of `mesh.audit`.
+    AuditEvent,
 }
 
 impl MeshSchema {
@@ -50,6 +54,7 @@ impl MeshSchema {
             Self::SloSlice => include_str!("../../../schemas/mesh/SloSlice.avsc"),
             Self::SloStatus => include_str!("../../../schemas/mesh/SloStatus.avsc"),
             Self::SloAlert => include_str!("../../../schemas/mesh/SloAlert.avsc"),
+            Self::AuditEvent => include_str!("../../../schemas/mesh/AuditEvent.avsc"),
         }
     }
 }

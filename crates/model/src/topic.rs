@@ -44,13 +44,15 @@ pub enum ControlTopic {
     SloStatus,
     /// Alerts fired and resolved.
     SloAlerts,
+    /// Who changed what, and who was refused.
+    Audit,
 }
 
 const DAY_MS: i64 = 86_400_000;
 
 impl ControlTopic {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Schemas,
         Self::Catalog,
         Self::CatalogChanges,
@@ -59,6 +61,7 @@ impl ControlTopic {
         Self::SloSlices,
         Self::SloStatus,
         Self::SloAlerts,
+        Self::Audit,
     ];
 
     /// Name in Kafka.
@@ -73,6 +76,7 @@ impl ControlTopic {
             Self::SloSlices => "mesh.slo.slices",
             Self::SloStatus => "mesh.slo.status",
             Self::SloAlerts => "mesh.slo.alerts",
+            Self::Audit => "mesh.audit",
         }
     }
 
@@ -88,6 +92,11 @@ impl ControlTopic {
             // The longest SLO window (90 days) and 5 days more.
             Self::SloSlices => Cleanup::Delete {
                 retention_ms: 95 * DAY_MS,
+            },
+            // A year, as auditors ask for, and a month to look back in. Not for ever: whoever
+            // knocks without being let in adds to it.
+            Self::Audit => Cleanup::Delete {
+                retention_ms: 400 * DAY_MS,
             },
         }
     }
@@ -113,6 +122,7 @@ impl ControlTopic {
             Self::SloSlices => Some(MeshSchema::SloSlice),
             Self::SloStatus => Some(MeshSchema::SloStatus),
             Self::SloAlerts => Some(MeshSchema::SloAlert),
+            Self::Audit => Some(MeshSchema::AuditEvent),
         }
     }
 }

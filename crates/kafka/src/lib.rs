@@ -29,4 +29,4 @@ pub use group::{GroupBatch, GroupConsumer, GroupOptions, StartAt};
 pub use producer::{BoxedDelivery, Delivery, NotQueued, Producer, ProducerOptions};
 pub use reader::{Assigned, From, LogReader, ReadBatch, ReaderOptions, Trouble};
 pub use record::{Delivered, Header, InRecord, OutRecord, OwnedOutRecord};
-pub use transactional::{TransactionalOptions, TransactionalProducer};
+pub use transactional::{Progress, TransactionalOptions, TransactionalProducer};

@@ -48,7 +48,7 @@ pub struct Config {
     /// What an observation of records that were read back is stamped with.
     pub span: Span,
     /// How often results are written to Kafka at most, in real time, in one transaction. Default `200ms`:
-    /// a broker commits about 46 transactions a second of one producer.
+    /// a transaction takes 4 ms on one broker and 35 ms on three.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     #[schemars(with = "String")]
     pub commit_every: Duration,

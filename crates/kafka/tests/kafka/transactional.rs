@@ -1,8 +1,9 @@
 use bytes::Bytes;
 use meshwork_kafka::{
-    KafkaConfig, OwnedOutRecord, TransactionError, TransactionalOptions, TransactionalProducer,
+    Admin, KafkaConfig, OwnedOutRecord, Progress, TransactionError, TransactionalOptions,
+    TransactionalProducer,
 };
-use meshwork_testkit::{Cluster, kafka, unique};
+use meshwork_testkit::{Cluster, kafka, unique, wait_for};
 use std::time::Duration;
 
 fn record(topic: &str, value: impl Into<Bytes>) -> OwnedOutRecord {
@@ -77,6 +78,63 @@ async fn a_newer_producer_shuts_the_older_one_out() {
     }
     new.commit_all(vec![record(&topic, "new")]).await.unwrap();
     assert_eq!(values(kafka, &topic).await, ["old", "new"]);
+}
+
+#[tokio::test]
+async fn what_is_read_and_what_is_written_hold_together() {
+    let kafka = kafka();
+    let (input, output) = (kafka.topic("in", 1).await, kafka.topic("out", 1).await);
+    let id = unique("progress");
+    let producer = open(kafka, &id).await;
+    let group = unique("progress");
+    let progress = |next| Progress {
+        group: group.clone(),
+        next: vec![(input.clone(), 0, next)],
+    };
+    let admin = Admin::new(&kafka.config()).unwrap();
+    // The commit is answered before its marker has reached the group's offsets.
+    let kept = |next| {
+        let (admin, group, expected) = (&admin, &group, vec![(input.clone(), 0, next)]);
+        wait_for("the group's offset", move || {
+            let expected = expected.clone();
+            async move { (admin.group_offsets(group).await.unwrap() == expected).then_some(()) }
+        })
+    };
+
+    let at = producer
+        .commit_with_progress(vec![record(&output, "a")], progress(5))
+        .await
+        .unwrap();
+    assert_eq!(at.len(), 1);
+    kept(5).await;
+
+    // A transaction that fails leaves both as they were.
+    let large = vec![b'x'; 5_000_000];
+    let failing = vec![record(&output, "never"), record(&output, large)];
+    producer
+        .commit_with_progress(failing, progress(6))
+        .await
+        .unwrap_err();
+    kept(5).await;
+
+    // Having read on without anything to write is worth keeping too.
+    producer
+        .commit_with_progress(Vec::new(), progress(7))
+        .await
+        .unwrap();
+    kept(7).await;
+
+    // A newer producer goes on from there, and the older one moves nothing any more.
+    let new = open(kafka, &id).await;
+    producer
+        .commit_with_progress(vec![record(&output, "late")], progress(8))
+        .await
+        .unwrap_err();
+    new.commit_with_progress(vec![record(&output, "b")], progress(9))
+        .await
+        .unwrap();
+    kept(9).await;
+    assert_eq!(values(kafka, &output).await, ["a", "b"]);
 }
 
 #[tokio::test]

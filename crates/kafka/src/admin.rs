@@ -5,7 +5,7 @@ mod groups;
 mod offsets;
 mod topics;
 
-pub use groups::{GroupDescription, GroupKind, GroupListing, GroupMember, GroupState};
+pub use groups::{AnyMember, GroupDescription, GroupKind, GroupListing, GroupMember, GroupState};
 pub use offsets::{Isolation, PartitionOffset};
 pub use topics::{ConfigValue, Creation, NewTopic, TopicInfo};
 

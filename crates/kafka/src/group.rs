@@ -45,6 +45,8 @@ pub struct GroupOptions {
     pub batch_bytes: usize,
     /// Most records in a batch. 10,000.
     pub batch_records: usize,
+    /// Read nothing: only who has which partition matters. Off by default.
+    pub membership_only: bool,
 }
 
 impl Default for GroupOptions {
@@ -56,6 +58,7 @@ impl Default for GroupOptions {
             max_bytes: 16 << 20,
             batch_bytes: 1 << 20,
             batch_records: 10_000,
+            membership_only: false,
         }
     }
 }

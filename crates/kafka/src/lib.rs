@@ -20,8 +20,8 @@ mod record;
 mod transactional;
 
 pub use admin::{
-    Admin, Broker, Cluster, ConfigValue, Creation, GroupDescription, GroupKind, GroupListing,
-    GroupMember, GroupState, Isolation, NewTopic, PartitionOffset, TopicInfo,
+    Admin, AnyMember, Broker, Cluster, ConfigValue, Creation, GroupDescription, GroupKind,
+    GroupListing, GroupMember, GroupState, Isolation, NewTopic, PartitionOffset, TopicInfo,
 };
 pub use config::KafkaConfig;
 pub use error::{ErrorCode, KafkaError, SendError, TransactionError};

@@ -73,7 +73,45 @@ pub struct GroupMember {
     pub assigned: Vec<(String, i32)>,
 }
 
+/// A member of a group of any protocol type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnyMember {
+    /// `client.id`.
+    pub client_id: String,
+    /// Where it connects from.
+    pub host: String,
+    /// What it said of itself when it joined, in the form of its protocol.
+    pub metadata: Vec<u8>,
+}
+
 impl Admin {
+    /// Members of a group of any protocol type, so also of those that are no consumers, such as the
+    /// one in which other schema registries elect their writer. Nobody where there is no such group,
+    /// or where it may not be described.
+    ///
+    /// # Errors
+    /// See [`KafkaError`]; also where some broker did not answer.
+    pub async fn members_of_any_kind(&self, group: &str) -> Result<Vec<AnyMember>, KafkaError> {
+        let owned = group.to_owned();
+        self.blocking(
+            format!("list the members of group {group}"),
+            move |client, timeout| {
+                let listed = client
+                    .fetch_group_list(Some(&owned), timeout)
+                    .map_err(|e| super::rd(&e))?;
+                let members = listed.groups().iter().flat_map(|group| group.members());
+                Ok(members
+                    .map(|member| AnyMember {
+                        client_id: member.client_id().to_owned(),
+                        host: member.client_host().to_owned(),
+                        metadata: member.metadata().unwrap_or_default().to_vec(),
+                    })
+                    .collect())
+            },
+        )
+        .await
+    }
+
     /// All consumer groups, by id.
     ///
     /// # Errors

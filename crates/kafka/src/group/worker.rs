@@ -143,7 +143,7 @@ impl Worker {
             };
             if std::mem::take(&mut *consumer.context().changed.lock()) {
                 self.piece.assignment = Some(assignment(consumer));
-                if self.paused {
+                if self.paused || self.options.membership_only {
                     // What was newly assigned must wait too.
                     self.pause(consumer);
                 }
@@ -204,7 +204,7 @@ impl Worker {
         match self.tell.try_send(Ok(piece)) {
             Ok(()) => {
                 self.bytes = 0;
-                if self.paused {
+                if self.paused && !self.options.membership_only {
                     self.resume(consumer);
                 }
                 Ok(())

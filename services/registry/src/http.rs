@@ -4,6 +4,10 @@
 mod answer;
 mod body;
 mod compatibility;
+mod context_path;
+mod openapi;
+mod operation;
+mod operations;
 mod parameters;
 mod routes;
 mod schemas;

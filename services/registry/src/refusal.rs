@@ -73,6 +73,40 @@ impl Code {
         }
     }
 
+    /// What it means, in a few words.
+    #[must_use]
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::BadRequest => "the request can't be read",
+            Self::NotFound => "no such path, or not with this method",
+            Self::NotAcceptable => "no accepted type is one that the registry answers in",
+            Self::RequestTimeout => "not answered in time",
+            Self::Conflict | Self::Incompatible => "incompatible with an earlier version",
+            Self::TooLarge => "the body is larger than is read",
+            Self::UnsupportedMediaType => "the body's type is not JSON",
+            Self::Unprocessable => "no body, or a member of the wrong type",
+            Self::SubjectNotFound => "no such subject",
+            Self::VersionNotFound => "no such version",
+            Self::SchemaNotFound => "no such schema",
+            Self::SubjectSoftDeleted => "the subject is soft-deleted already",
+            Self::SubjectNotSoftDeleted => "the subject must be soft-deleted first",
+            Self::VersionSoftDeleted => "the version is soft-deleted already",
+            Self::VersionNotSoftDeleted => "the version must be soft-deleted first",
+            Self::NoSubjectLevel => "no settings of its own",
+            Self::NoSubjectMode => "no mode of its own",
+            Self::InvalidSchema => "an invalid schema",
+            Self::InvalidVersion => "not the number of a version",
+            Self::InvalidLevel => "not a compatibility level",
+            Self::NotPermitted => "not in this mode, or not with this id",
+            Self::Referenced => "other schemas refer to it",
+            Self::InvalidSubject => "not a name for a subject",
+            Self::SchemaTooLarge => "larger than one record may be",
+            Self::StoreFailed => "Kafka refused the write",
+            Self::StoreTimedOut => "Kafka did not answer in time",
+            Self::NoWriter => "no instance takes writes for now",
+        }
+    }
+
     /// HTTP status.
     #[must_use]
     pub const fn status(self) -> u16 {

@@ -56,10 +56,7 @@ pub(super) async fn read<T: DeserializeOwned>(
         })?
         .to_bytes();
     if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Err(Refusal::new(
-            Code::Unprocessable,
-            "the request has no body; a JSON object is needed",
-        ));
+        return Err(missing());
     }
     let malformed = |error: serde_json::Error| {
         Refusal::new(
@@ -68,6 +65,9 @@ pub(super) async fn read<T: DeserializeOwned>(
         )
     };
     let value: Value = serde_json::from_slice(&bytes).map_err(malformed)?;
+    if value.is_null() {
+        return Err(missing());
+    }
     if !value.is_object() {
         return Err(Refusal::new(
             Code::BadRequest,
@@ -75,4 +75,12 @@ pub(super) async fn read<T: DeserializeOwned>(
         ));
     }
     serde_json::from_value(value).map_err(malformed)
+}
+
+/// `null` is no body either, as in Java.
+fn missing() -> Refusal {
+    Refusal::new(
+        Code::Unprocessable,
+        "the request has no body; a JSON object is needed",
+    )
 }

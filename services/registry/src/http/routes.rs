@@ -9,12 +9,12 @@ use axum::extract::{Request, State as Held};
 use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 
 use meshwork_telemetry::spans;
 
-use super::answer::{Json, PREFERRED, negotiate, not_found};
-use super::{compatibility, schemas, settings, subjects};
+use super::answer::{PREFERRED, negotiate, not_found};
+use super::operation::Operation;
+use super::{context_path, operations};
 use crate::refusal::{Code, Refusal};
 use crate::shared::Shared;
 use crate::writer::Writer;
@@ -29,109 +29,63 @@ pub(crate) struct Api {
 /// All routes. Whatever is not here, method included, is a JSON 404: clients take 405 and 500 for
 /// a broken registry.
 pub(crate) fn router(api: Api) -> Router {
+    // The guard stands around the routes, so that it sees a path before they do.
     Router::new()
-        .route("/", get(root).post(root))
-        .route("/schemas", get(schemas::list))
-        .route("/schemas/types", get(schemas::types))
-        .route("/schemas/ids/{id}", get(schemas::by_id))
-        .route("/schemas/ids/{id}/schema", get(schemas::text_by_id))
-        .route("/schemas/ids/{id}/subjects", get(schemas::subjects_of_id))
-        .route("/schemas/ids/{id}/versions", get(schemas::versions_of_id))
-        .route("/schemas/guids/{guid}", get(schemas::by_guid))
-        .route("/schemas/guids/{guid}/ids", get(schemas::ids_of_guid))
-        .route("/subjects", get(subjects::list))
-        .route(
-            "/subjects/{subject}",
-            post(subjects::look_up).delete(subjects::delete),
-        )
-        .route("/subjects/{subject}/metadata", get(subjects::by_metadata))
-        .route(
-            "/subjects/{subject}/versions",
-            get(subjects::versions).post(subjects::register),
-        )
-        .route(
-            "/subjects/{subject}/versions/{version}",
-            get(subjects::version).delete(subjects::delete_version),
-        )
-        .route(
-            "/subjects/{subject}/versions/{version}/schema",
-            get(subjects::version_text),
-        )
-        .route(
-            "/subjects/{subject}/versions/{version}/referencedby",
-            get(subjects::referenced_by),
-        )
-        .route(
-            "/compatibility/subjects/{subject}/versions",
-            post(compatibility::with_all),
-        )
-        .route(
-            "/compatibility/subjects/{subject}/versions/{version}",
-            post(compatibility::with_one),
-        )
-        .route(
-            "/config",
-            get(settings::global)
-                .put(settings::put_global)
-                .delete(settings::delete_global),
-        )
-        .route(
-            "/config/{subject}",
-            get(settings::of_subject)
-                .put(settings::put_subject)
-                .delete(settings::delete_subject),
-        )
-        .route("/mode", get(settings::global_mode))
-        .route("/mode/{subject}", get(settings::mode))
-        .route("/contexts", get(settings::contexts))
-        .route("/v1/metadata/id", get(settings::cluster_id))
-        .route("/v1/metadata/version", get(settings::server_version))
-        .route(
-            "/associations/resources/{namespace}/{name}",
-            get(settings::associations),
-        )
+        .fallback_service(routes().with_state(api.clone()))
+        .layer(from_fn_with_state(api, guard))
+}
+
+fn routes() -> Router<Api> {
+    operations::all()
+        .into_iter()
+        .map(Operation::into_route)
+        .fold(Router::new(), |router, (path, handler)| {
+            router.route(path, handler)
+        })
         .route_layer(from_fn(spans::http_request))
         .fallback(|| async { not_found() })
         .method_not_allowed_fallback(|| async { not_found() })
-        .layer(from_fn_with_state(api.clone(), guard))
-        .with_state(api)
-}
-
-async fn root() -> Json {
-    Json(bytes::Bytes::from_static(b"{}"))
 }
 
 async fn guard(Held(api): Held<Api>, request: Request, next: Next) -> Response {
     let Some(name) = negotiate(request.headers()) else {
         return Refusal::new(Code::NotAcceptable, "HTTP 406 Not Acceptable").into_response();
     };
-    if !api.shared.caught_up.load(Ordering::Acquire) {
-        return Refusal::new(
-            Code::NoWriter,
-            "the registry is still reading _schemas; ask again in a moment",
-        )
-        .into_response();
-    }
-    let limit = api.shared.config.request_timeout.get();
-    let mut response = match tokio::time::timeout(limit, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => Refusal::new(
-            Code::RequestTimeout,
-            format!("the request was not answered within {limit:?} (registry.request_timeout)"),
-        )
-        .into_response(),
-    };
-    if response.headers().get(header::CONTENT_TYPE) != Some(&PREFERRED) {
+    let mut response = pass(&api, request, next)
+        .await
+        .unwrap_or_else(IntoResponse::into_response);
+    match response.headers().get(header::CONTENT_TYPE) {
+        // Nothing is said.
+        None if response.status() == StatusCode::NO_CONTENT => return response,
+        Some(kind) if *kind == PREFERRED => {}
         // The router's own words for a path that can't be decoded, and the like.
-        let status = response.status();
-        if status.is_client_error() || status.is_server_error() {
-            return by_status(status);
-        }
+        _ => response = by_status(response.status()),
     }
     if name != PREFERRED {
         response.headers_mut().insert(header::CONTENT_TYPE, name);
     }
     response
+}
+
+async fn pass(api: &Api, mut request: Request, next: Next) -> Result<Response, Refusal> {
+    if !api.shared.caught_up.load(Ordering::Acquire) {
+        return Err(Refusal::new(
+            Code::NoWriter,
+            "the registry is still reading _schemas; ask again in a moment",
+        ));
+    }
+    if let Some(path) = context_path::resolve(request.uri())? {
+        *request.uri_mut() = path.into();
+    }
+    let limit = api.shared.config.request_timeout.get();
+    tokio::time::timeout(limit, next.run(request))
+        .await
+        .map_err(|_| {
+            Refusal::new(
+                Code::RequestTimeout,
+                format!("the request was not answered within {limit:?} (registry.request_timeout)"),
+            )
+        })
 }
 
 fn by_status(status: StatusCode) -> Response {

@@ -25,11 +25,11 @@ pub(super) async fn types() -> Json {
 
 /// An id as it stands in a path. What is no number is an unknown path, as with JAX-RS.
 fn id_of(text: &str) -> Result<i32, Refusal> {
-    let id: i64 = text.parse().map_err(|_| not_found())?;
-    i32::try_from(id)
-        .ok()
-        .filter(|id| *id >= 1)
-        .ok_or_else(|| Refusal::schema_not_found(id))
+    let id: i32 = text.parse().map_err(|_| not_found())?;
+    if id < 1 {
+        return Err(Refusal::schema_not_found(id));
+    }
+    Ok(id)
 }
 
 /// Where an id was found.

@@ -109,6 +109,10 @@ pub(super) async fn contexts(Held(api): Held<Api>, parameters: Parameters) -> Js
     Json::of(&parameters.page(names, MOST))
 }
 
+pub(super) async fn root() -> Json {
+    Json(bytes::Bytes::from_static(b"{}"))
+}
+
 pub(super) async fn cluster_id(Held(api): Held<Api>) -> Json {
     let kafka = api.shared.cluster_id.get().map_or("", String::as_str);
     Json::of(&json!({
@@ -127,6 +131,11 @@ pub(super) async fn server_version() -> Json {
         "version": env!("CARGO_PKG_VERSION"),
         "commitId": "",
     }))
+}
+
+/// Marks of the deployment: this one has none.
+pub(super) async fn deployment() -> Json {
+    Json(bytes::Bytes::from_static(br#"{"attributes":[]}"#))
 }
 
 /// The newest serializers of all languages ask this first, and go on where there is none.

@@ -1,8 +1,10 @@
 //! Every endpoint's answers, error codes and messages included.
 
+mod form;
+
 use serde_json::{Value, json};
 
-use crate::harness::{Registry, answer, record};
+use crate::harness::{Registry, record};
 
 /// A call and what it must answer: status and body.
 type Step = (&'static str, String, Option<Value>, u16, Value);
@@ -734,54 +736,5 @@ async fn ids_are_told_with_a_subject_where_asked_for() {
         .map(|v| v["subject"].as_str().unwrap())
         .collect();
     assert_eq!(subjects, ["s", "t"]);
-    registry.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_unknown_is_a_json_404_and_never_405() {
-    let registry = Registry::start().await;
-    let not_found = json!({ "error_code": 404, "message": "HTTP 404 Not Found" });
-    for (method, path) in [
-        ("GET", "/nope"),
-        ("DELETE", "/"),
-        ("PATCH", "/subjects"),
-        ("PUT", "/subjects/s/versions"),
-        ("POST", "/associations"),
-        ("GET", "/dek-registry/v1/keks"),
-        ("PUT", "/mode"),
-    ] {
-        let (status, answer) = registry.call(method, path, None).await;
-        assert_eq!((status, &answer), (404, &not_found), "{method} {path}");
-    }
-    // A path that is no UTF-8.
-    let (status, answer) = registry.call("GET", "/subjects/%ff/versions", None).await;
-    assert_eq!((status, &answer["error_code"]), (400, &json!(400)));
-    registry.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn answers_in_the_type_that_is_accepted() {
-    let registry = Registry::start().await;
-    for (accept, kind) in [
-        ("*/*", "application/vnd.schemaregistry.v1+json"),
-        ("application/json", "application/json"),
-        (
-            "text/html, image/gif, image/jpeg, */*; q=0.2",
-            "application/vnd.schemaregistry.v1+json",
-        ),
-    ] {
-        let response = registry
-            .request("GET".parse().unwrap(), "/subjects")
-            .header("Accept", accept)
-            .send()
-            .await
-            .unwrap();
-        assert_eq!(response.headers()["content-type"], kind, "{accept}");
-    }
-    let request = registry
-        .request("GET".parse().unwrap(), "/subjects")
-        .header("Accept", "text/html");
-    let (status, body) = answer(request).await;
-    assert_eq!((status, &body["error_code"]), (406, &json!(406)));
     registry.stop().await;
 }

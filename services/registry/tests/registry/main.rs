@@ -16,3 +16,4 @@ mod limits;
 mod log;
 mod normal_form;
 mod restart;
+mod script;

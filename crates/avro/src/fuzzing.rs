@@ -1,6 +1,7 @@
 //! Bodies of fuzz targets, here so that plain tests can replay what the fuzzer found.
 
 use crate::compatibility::incompatibilities;
+use crate::diff::diff;
 use crate::schema::Schema;
 use crate::stability::check_stability;
 use crate::validator::Validator;
@@ -9,13 +10,17 @@ use crate::validator::Validator;
 ///
 /// # Panics
 /// If a text that was printed from a schema does not read as that schema, or a
-/// schema is not compatible with itself.
+/// schema differs from itself or is not compatible with itself.
 pub fn schema(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
     let stable = check_stability(text);
     assert!(stable.is_ok(), "{stable:?} of {text}");
+    if let Ok(schema) = Schema::parse(text) {
+        let differs = diff(&schema, &schema).changes;
+        assert!(differs.is_empty(), "from itself: {differs:?} of {text}");
+    }
     // An alias may make one field match two, in Java too.
     let aliases = text.contains("aliases");
     if let (false, Ok(schema)) = (aliases, Schema::parse(text)) {

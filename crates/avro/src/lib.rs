@@ -3,6 +3,7 @@
 //! and validation of data. Pure: no I/O, no clock, every input bounded.
 
 pub mod compatibility;
+pub mod diff;
 pub mod fuzzing;
 mod guid;
 mod json;

@@ -2,14 +2,13 @@
 
 use std::fmt::Display;
 
-use meshwork_avro::{Kind, NodeId, Schema};
+use meshwork_avro::Schema;
+use meshwork_avro::diff::diff;
 use meshwork_model::contract::duration::in_words;
 use meshwork_model::mesh::announcement::{ProductAnnouncement, SloDeclaration};
 
 /// Most lines about one schema.
 const MOST: usize = 200;
-/// Deepest that two schemas are compared.
-const MAX_DEPTH: usize = 16;
 
 /// What differs between two announcements of a product.
 #[must_use]
@@ -156,106 +155,9 @@ pub fn slo(slo: &SloDeclaration) -> String {
     )
 }
 
-/// What differs between two schemas, field by field; at most 200 lines.
+/// What differs between two schemas; at most 200 lines.
 #[must_use]
 pub fn schemas(old: &Schema, new: &Schema) -> Vec<String> {
-    let mut lines = Vec::new();
-    compare(old, old.root(), new, new.root(), "", 0, &mut lines);
-    if lines.is_empty() && old.to_text() != new.to_text() {
-        lines.push("~ docs, defaults or other attributes".to_owned());
-    }
-    lines.truncate(MOST);
-    lines
-}
-
-fn compare(
-    old: &Schema,
-    old_id: NodeId,
-    new: &Schema,
-    new_id: NodeId,
-    path: &str,
-    depth: usize,
-    lines: &mut Vec<String>,
-) {
-    if depth > MAX_DEPTH || lines.len() > MOST {
-        return;
-    }
-    match (&old.node(old_id).kind, &new.node(new_id).kind) {
-        (Kind::Record(was), Kind::Record(now)) => {
-            for gone in &was.fields {
-                if !now.fields.iter().any(|f| f.name == gone.name) {
-                    lines.push(format!("- field {path}{}", gone.name));
-                }
-            }
-            for field in &now.fields {
-                let name = format!("{path}{}", field.name);
-                match was.fields.iter().find(|f| f.name == field.name) {
-                    None => lines.push(format!(
-                        "+ field {name}: {}",
-                        type_words(new, field.node, 0)
-                    )),
-                    Some(before) => {
-                        let (from, to) = (
-                            type_words(old, before.node, 0),
-                            type_words(new, field.node, 0),
-                        );
-                        if from != to {
-                            lines.push(format!("~ field {name}: {from} → {to}"));
-                        }
-                        compare(
-                            old,
-                            before.node,
-                            new,
-                            field.node,
-                            &format!("{name}."),
-                            depth + 1,
-                            lines,
-                        );
-                    }
-                }
-            }
-        }
-        (Kind::Enum(was), Kind::Enum(now)) => {
-            let at = path.trim_end_matches('.');
-            for gone in was.symbols.iter().filter(|s| !now.symbols.contains(s)) {
-                lines.push(format!("- symbol {gone} of {at}"));
-            }
-            for came in now.symbols.iter().filter(|s| !was.symbols.contains(s)) {
-                lines.push(format!("+ symbol {came} of {at}"));
-            }
-        }
-        (Kind::Array(was), Kind::Array(now)) | (Kind::Map(was), Kind::Map(now)) => {
-            compare(old, *was, new, *now, path, depth + 1, lines);
-        }
-        (Kind::Union(was), Kind::Union(now)) => {
-            for (was, now) in was.iter().zip(now) {
-                compare(old, *was, new, *now, path, depth + 1, lines);
-            }
-        }
-        _ => {}
-    }
-}
-
-/// A type in a few words.
-fn type_words(schema: &Schema, id: NodeId, depth: usize) -> String {
-    let node = schema.node(id);
-    if let Some(logical) = &node.logical {
-        return logical.as_str().to_owned();
-    }
-    if depth > MAX_DEPTH {
-        return "…".to_owned();
-    }
-    match &node.kind {
-        Kind::Array(items) => format!("array of {}", type_words(schema, *items, depth + 1)),
-        Kind::Map(values) => format!("map of {}", type_words(schema, *values, depth + 1)),
-        Kind::Union(branches) => branches
-            .iter()
-            .map(|b| type_words(schema, *b, depth + 1))
-            .collect::<Vec<_>>()
-            .join(" | "),
-        kind => match kind.name() {
-            Some(name) => name.unqualified().to_owned(),
-            None => kind.type_name().to_owned(),
-        },
-    }
+    let changes = diff(old, new).changes;
+    changes.iter().take(MOST).map(ToString::to_string).collect()
 }

@@ -280,7 +280,7 @@ async fn a_change_alters_what_is_there_and_is_announced_anew() {
         "partitions 1 → 2",
         "~ retention.ms: 604800000 (7 days) → 2592000000 (30 days)",
         "+ topic",
-        "+ field note: null | string",
+        "+ field note: null | string (default null)",
         "~ enforcement: reject → quarantine",
         "1 to change",
     ] {
@@ -303,7 +303,10 @@ async fn a_change_alters_what_is_there_and_is_announced_anew() {
         panic!("{all:?}");
     };
     assert_eq!((schema.from_version, schema.to_version), (Some(1), 2));
-    assert_eq!(schema.in_words, ["+ field note: null | string"]);
+    assert_eq!(
+        schema.in_words,
+        ["+ field note: null | string (default null)"]
+    );
     let plan = plan_products(&context.kafka, &context.registry, &[new]).await;
     assert!(plan.unwrap().is_empty());
 }

@@ -42,6 +42,17 @@ pub enum StateError {
         /// RocksDB's words.
         reason: String,
     },
+    /// Bytes on disk are not what was written: the disk, or something else, changed them. The store
+    /// can be set aside and filled anew.
+    #[error("{family} in store {dir} is damaged: {reason}")]
+    Corrupt {
+        /// The store's directory.
+        dir: PathBuf,
+        /// Column family.
+        family: String,
+        /// RocksDB's words.
+        reason: String,
+    },
     /// A batch was not written; nothing of it was.
     #[error("writing to store {dir}: {reason}; nothing of this batch was kept")]
     Write {

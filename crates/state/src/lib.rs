@@ -10,9 +10,11 @@ mod aside;
 mod batch;
 mod error;
 mod options;
+mod snapshot;
 mod store;
 
 pub use batch::Batch;
 pub use error::StateError;
 pub use options::StoreOptions;
+pub use snapshot::{Direction, Scan, Snapshot};
 pub use store::{Entry, Health, Opened, Store};

@@ -71,7 +71,7 @@ pub(crate) struct Inner {
 /// A service's state on disk. Cheap to clone; closed when the last clone is dropped.
 #[derive(Clone)]
 pub struct Store {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 impl std::fmt::Debug for Store {
@@ -391,7 +391,7 @@ impl Store {
         &self.inner.dir
     }
 
-    fn family(&self, name: &str) -> Result<&rocksdb::ColumnFamily, StateError> {
+    pub(crate) fn family(&self, name: &str) -> Result<&rocksdb::ColumnFamily, StateError> {
         self.inner
             .db
             .cf_handle(name)
@@ -401,11 +401,22 @@ impl Store {
             })
     }
 
-    fn read_error(&self, family: &str, e: rocksdb::Error) -> StateError {
-        StateError::Read {
-            dir: self.inner.dir.clone(),
-            family: family.to_owned(),
-            reason: e.into_string(),
+    pub(crate) fn read_error(&self, family: &str, e: rocksdb::Error) -> StateError {
+        let (dir, family) = (self.inner.dir.clone(), family.to_owned());
+        let corrupt = e.kind() == ErrorKind::Corruption;
+        let reason = e.into_string();
+        if corrupt {
+            StateError::Corrupt {
+                dir,
+                family,
+                reason,
+            }
+        } else {
+            StateError::Read {
+                dir,
+                family,
+                reason,
+            }
         }
     }
 }
@@ -476,7 +487,7 @@ fn parse_offset(key: &[u8], value: &[u8]) -> Option<(String, i32, i64)> {
 }
 
 /// The least key above all that start with `prefix`; none where there is no such key.
-fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
     let mut end = prefix.to_vec();
     while let Some(last) = end.pop() {
         if last < u8::MAX {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::snapshot::Scan;
 
 fn options() -> StoreOptions {
     StoreOptions::new("test", 1, &["things", "other"])
@@ -193,4 +194,44 @@ fn prefix_ends() {
     assert_eq!(after_prefix(b"a\xff"), Some(b"b".to_vec()));
     assert_eq!(after_prefix(b"\xff"), None);
     assert_eq!(after_prefix(b""), None);
+}
+
+#[test]
+fn a_snapshot_is_of_its_moment_and_is_scanned_both_ways() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (store, _) = reopen(tmp.path());
+    let mut batch = store.write();
+    for key in [&b"a"[..], b"b", b"b\x00", b"b\xff\xff", b"c"] {
+        batch.put("things", key, b"old");
+    }
+    store.commit(batch).unwrap();
+    let snapshot = store.snapshot();
+    let mut batch = store.write();
+    batch.put("things", b"b", b"new");
+    batch.put("things", b"bz", b"new");
+    batch.delete("things", b"b\xff\xff");
+    store.commit(batch).unwrap();
+
+    let keys = |scan: Scan| -> Vec<Vec<u8>> {
+        let entries = snapshot.scan("things", scan).unwrap();
+        entries.map(|e| e.unwrap().0.to_vec()).collect()
+    };
+    let mut expected = vec![b"b".to_vec(), b"b\x00".to_vec(), b"b\xff\xff".to_vec()];
+    assert_eq!(keys(Scan::prefix(*b"b")), expected);
+    expected.reverse();
+    assert_eq!(keys(Scan::prefix(*b"b").backward().once()), expected);
+    assert_eq!(
+        keys(Scan::range(*b"b\x00", None)),
+        [&b"b\x00"[..], b"b\xff\xff", b"c"]
+    );
+    assert_eq!(
+        keys(Scan::range(*b"a", Some(b"b".to_vec())).backward()),
+        [b"a"]
+    );
+    assert_eq!(
+        snapshot.get("things", b"b").unwrap().as_deref(),
+        Some(&b"old"[..])
+    );
+    assert_eq!(snapshot.get("things", b"bz").unwrap(), None);
+    assert!(snapshot.get("absent", b"b").is_err());
 }

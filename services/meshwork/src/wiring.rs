@@ -111,13 +111,14 @@ pub(crate) async fn start(
 }
 
 fn run_registry(config: &Config, shared: &Shared, listener: TcpListener, parts: &mut Parts) {
-    let (service, _) = meshwork_registry::Service::new(
-        config.registry.service.clone(),
-        shared.kafka.clone(),
-        listener,
-        &shared.readiness,
-        &shared.metrics,
-    );
+    let context = meshwork_registry::Context {
+        kafka: shared.kafka.clone(),
+        data_dir: config.data_dir.join("registry"),
+        readiness: shared.readiness.clone(),
+        metrics: shared.metrics.clone(),
+    };
+    let (service, _) =
+        meshwork_registry::Service::new(config.registry.service.clone(), context, listener);
     parts.run("registry", |shutdown| service.run(shutdown));
 }
 

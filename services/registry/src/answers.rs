@@ -6,7 +6,9 @@ use serde::Serialize;
 use crate::content::Content;
 use crate::decide::Registration;
 use crate::record::{Metadata, Reference, RuleSet, to_json};
-use crate::state::{IdEntry, State, Version};
+use crate::refusal::Refusal;
+use crate::shared::Shared;
+use crate::state::{IdEntry, State, StateError, Version};
 use crate::subject::Subject;
 
 /// A schema, with as much of its place as the endpoint tells.
@@ -61,10 +63,10 @@ impl<'a> SchemaAnswer<'a> {
     }
 
     /// A version of a subject.
-    pub(crate) fn of_version(subject: &'a Subject, number: i32, version: &'a Version) -> Self {
+    pub(crate) fn of_version(subject: &'a Subject, version: &'a Version) -> Self {
         Self {
             subject: Some(subject.as_str()),
-            version: Some(number),
+            version: Some(version.number),
             id: Some(version.id),
             ts: Some(version.timestamp),
             deleted: Some(version.deleted),
@@ -85,21 +87,13 @@ impl<'a> SchemaAnswer<'a> {
 
     /// A schema by id, without its place. Timestamp and deletion are those of its first live
     /// version, else of its first.
-    pub(crate) fn of_id(state: &State, entry: &'a IdEntry) -> Self {
-        let versions = || {
-            entry
-                .holders
-                .iter()
-                .filter_map(|(subject, number)| state.version(subject, *number))
-        };
-        let version = versions()
-            .find(|version| !version.deleted)
-            .or_else(|| versions().next());
-        Self {
-            ts: version.map(|version| version.timestamp),
-            deleted: version.map(|version| version.deleted),
+    pub(crate) fn of_id(state: &State<'_>, entry: &'a IdEntry) -> Result<Self, StateError> {
+        let holder = state.first_holder(&entry.context, entry.id)?;
+        Ok(Self {
+            ts: holder.as_ref().map(|holder| holder.timestamp),
+            deleted: holder.as_ref().map(|holder| holder.deleted),
             ..Self::of(&entry.content)
-        }
+        })
     }
 
     pub(crate) fn to_bytes(&self) -> Bytes {
@@ -107,11 +101,25 @@ impl<'a> SchemaAnswer<'a> {
     }
 }
 
-/// The plain answer to "schema by id", made once and kept until a version that holds it changes.
-pub(crate) fn by_id(state: &State, entry: &IdEntry) -> Bytes {
-    let mut kept = entry.answer.lock();
-    kept.get_or_insert_with(|| SchemaAnswer::of_id(state, entry).to_bytes())
-        .clone()
+/// The plain answer to "schema by id", kept until a version that holds it changes.
+///
+/// # Errors
+/// 40403.
+pub(crate) fn by_id(shared: &Shared, context: &str, id: i32) -> Result<Bytes, Refusal> {
+    if let Some(answer) = shared.kept_answer(context, id) {
+        return Ok(answer);
+    }
+    shared.read_published(|state, published| {
+        let entry = state
+            .id(context, id)?
+            .ok_or_else(|| Refusal::schema_not_found(id))?;
+        let answer = SchemaAnswer::of_id(state, &entry)?.to_bytes();
+        let bytes = answer.len();
+        shared
+            .answers
+            .keep(context, id, answer.clone(), bytes, published);
+        Ok(answer)
+    })
 }
 
 /// One subject and version.

@@ -29,6 +29,14 @@ pub struct Config {
     pub write_timeout: HumanDuration,
     /// How long the start waits for Kafka before it gives up. Default `60s`.
     pub startup_timeout: HumanDuration,
+    /// Memory for answers to "schema by id" that are ready to be sent. Default `64MiB`: 100,000 of
+    /// 500 bytes. What is not there is made again from the store.
+    pub answers_cache: ByteSize,
+    /// Memory for schemas read from the store. Default `64MiB`.
+    pub contents_cache: ByteSize,
+    /// Memory for blocks of the store. Default `64MiB`; what is written and not yet in files takes
+    /// as much again.
+    pub store_cache: ByteSize,
     /// `error_code` of "incompatible": 40901 as Confluent from 8.0.4 on, or 409 as before.
     pub incompatible_error_code: u32,
 }
@@ -45,6 +53,9 @@ impl Default for Config {
             max_waiting_writes: 1_024,
             write_timeout: HumanDuration::from_secs(20),
             startup_timeout: HumanDuration::from_secs(60),
+            answers_cache: ByteSize::from_mib(64),
+            contents_cache: ByteSize::from_mib(64),
+            store_cache: ByteSize::from_mib(64),
             incompatible_error_code: 40_901,
         }
     }

@@ -16,7 +16,7 @@ pub use look_up::{Found, VersionId, find_version, look_up};
 pub use register::{Registration, Terms, register};
 
 use crate::record::{Key, OWN_NOOP, OwnValue, Record, to_json};
-use crate::state::State;
+use crate::state::{State, StateError};
 
 /// What is to be done for a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,10 +38,15 @@ impl<T> Decision<T> {
 
 /// Appends a write of `key`, after tombstones of its other byte forms: compaction compares bytes,
 /// and one that stayed would bring its value back.
-pub(crate) fn write(state: &State, records: &mut Vec<Record>, key: &Key, value: Option<Vec<u8>>) {
-    for form in state.other_forms(key) {
+pub(crate) fn write(
+    state: &State<'_>,
+    records: &mut Vec<Record>,
+    key: &Key,
+    value: Option<Vec<u8>>,
+) -> Result<(), StateError> {
+    for form in state.other_forms(key)? {
         records.push(Record {
-            key: form.clone(),
+            key: form,
             value: None,
         });
     }
@@ -49,19 +54,28 @@ pub(crate) fn write(state: &State, records: &mut Vec<Record>, key: &Key, value: 
         key: key.to_bytes(),
         value,
     });
+    Ok(())
 }
 
 /// Appends the mark of the greatest ids where the log does not hold it yet. Goes before any hard
 /// delete, so that an id is not given again once compaction has removed its records.
-pub(crate) fn mark(state: &State, records: &mut Vec<Record>, context: &str) {
-    if state.marked_id(context) >= state.greatest_id(context) {
-        return;
+pub(crate) fn mark(
+    state: &State<'_>,
+    records: &mut Vec<Record>,
+    context: &str,
+) -> Result<(), StateError> {
+    if state.marked_id(context)? >= state.greatest_id(context)? {
+        return Ok(());
     }
     let key = Key::Noop {
         subject: Some(OWN_NOOP.to_owned()),
     };
+    // The same record says who writes: that stays.
+    let writer = state.writer()?.unwrap_or_default();
     let value = to_json(&OwnValue {
-        greatest_ids: state.marks(),
+        greatest_ids: state.marks()?,
+        url: writer.url,
+        instance: writer.instance,
     });
-    write(state, records, &key, Some(value));
+    write(state, records, &key, Some(value))
 }

@@ -4,6 +4,7 @@ use meshwork_telemetry::Metrics;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 
 use crate::record::Oddity;
 
@@ -32,6 +33,7 @@ pub(crate) struct RegistryMetrics {
     records: Counter,
     oddities: Family<OddityLabels, Counter>,
     writes: Family<WriteLabels, Counter>,
+    degraded: Gauge,
 }
 
 impl RegistryMetrics {
@@ -53,12 +55,21 @@ impl RegistryMetrics {
                 "Changes asked for, by outcome",
                 ours.writes.clone(),
             );
+            registry.register(
+                "registry_store_degraded",
+                "1 while what is read from _schemas can't be kept, as on a full disk",
+                ours.degraded.clone(),
+            );
         });
         ours
     }
 
-    pub(crate) fn applied(&self) {
-        self.records.inc();
+    pub(crate) fn applied(&self, records: u64) {
+        self.records.inc_by(records);
+    }
+
+    pub(crate) fn degraded(&self, is: bool) {
+        self.degraded.set(i64::from(is));
     }
 
     /// A record without effect: counted, and logged with its place.

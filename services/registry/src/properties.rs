@@ -2,17 +2,21 @@
 //! registry restarted in between.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use meshwork_avro::Guid;
 use proptest::prelude::*;
 
+use crate::config::Config;
 use crate::decide::{
-    self, Decision, Draft, Normal, SettingsChange, Terms, VersionId, delete_subject,
+    self, Decision, Draft, Normal, Registration, SettingsChange, Terms, VersionId, delete_subject,
     delete_version, put_settings, register,
 };
+use crate::fuzzing::check;
 use crate::record::Record;
 use crate::refusal::Refusal;
-use crate::state::{LogRecord, State};
+use crate::state::{Changes, LogRecord, MemoryRows, Rows, State};
+use crate::store::{self, StoredRows, Topic};
 use crate::subject::Subject;
 use crate::texts::Texts;
 
@@ -50,7 +54,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// A registry with its log, in memory.
 struct World {
-    state: State,
+    rows: MemoryRows,
     texts: Texts,
     /// Offset, key and value.
     log: Vec<(i64, Record)>,
@@ -60,24 +64,30 @@ struct World {
 impl World {
     fn new() -> Self {
         let mut world = Self {
-            state: State::new(),
+            rows: MemoryRows::default(),
             texts: Texts::default(),
             log: Vec::new(),
             next: 0,
         };
         // Anything may follow anything here: compatibility has tests of its own.
         let change = SettingsChange::from_iter([("compatibility".to_owned(), "NONE".into())]);
-        let decision = put_settings(&world.state, None, change).unwrap();
+        let decision = put_settings(&world.state(), None, change).unwrap();
         world.write(decision);
         world
     }
 
+    fn state(&self) -> State<'_> {
+        State::new(&self.rows)
+    }
+
     fn write<T>(&mut self, decision: Decision<T>) -> T {
+        let from = self.log.len();
         for record in decision.records {
-            apply(&mut self.state, self.next, &record);
             self.log.push((self.next, record));
             self.next += 1;
         }
+        let changes = applied(&self.rows, &self.log[from..]);
+        self.rows.commit(changes);
         decision.answer
     }
 
@@ -96,44 +106,121 @@ impl World {
         });
     }
 
-    fn replayed(&self) -> State {
-        let mut state = State::new();
-        for (offset, record) in &self.log {
-            apply(&mut state, *offset, record);
+    /// The log folded anew, so many records at a time.
+    fn replayed(&self, at_once: usize) -> MemoryRows {
+        let mut rows = MemoryRows::default();
+        for records in self.log.chunks(at_once) {
+            let changes = applied(&rows, records);
+            rows.commit(changes);
         }
-        state
+        rows
+    }
+
+    /// What `step` comes to, written to the log.
+    fn take(&mut self, step: &Step) -> Option<Registration> {
+        match *step {
+            Step::Register(subject, text) => {
+                let subject = Subject::new(SUBJECTS[subject]);
+                let draft = draft(text);
+                let decision =
+                    register(&self.state(), &self.texts, &subject, &draft, &terms()).unwrap();
+                return Some(self.write(decision));
+            }
+            Step::DeleteSubject(subject, permanent) => {
+                let subject = Subject::new(SUBJECTS[subject]);
+                let decision = delete_subject(&self.state(), &subject, permanent);
+                self.settle(decision);
+            }
+            Step::DeleteVersion(subject, version, permanent) => {
+                let subject = Subject::new(SUBJECTS[subject]);
+                let version = VersionId::Number(version);
+                let decision = delete_version(&self.state(), &subject, version, permanent);
+                self.settle(decision);
+            }
+            Step::Level(subject, full) => {
+                // Levels that let everything through, told apart by another member.
+                let change = SettingsChange::from_iter([
+                    ("compatibility".to_owned(), "NONE".into()),
+                    ("validateFields".to_owned(), full.into()),
+                ]);
+                let scope = Subject::new(SUBJECTS[subject]);
+                let decision = put_settings(&self.state(), Some(&scope), change);
+                self.settle(decision);
+            }
+            Step::DeleteLevel(subject) => {
+                let scope = Subject::new(SUBJECTS[subject]);
+                let decision = decide::delete_settings(&self.state(), Some(&scope));
+                self.settle(decision);
+            }
+            Step::CompactAndRestart(drop_tombstones) => {
+                self.compact(drop_tombstones);
+                self.rows = self.replayed(7);
+                self.texts = Texts::default();
+            }
+        }
+        None
     }
 }
 
-fn apply(state: &mut State, offset: i64, record: &Record) {
-    state
-        .apply(&LogRecord {
-            offset,
-            timestamp: offset,
+fn draft(text: usize) -> Draft {
+    Draft {
+        schema: Some(TEXTS[text].to_owned()),
+        ..Draft::default()
+    }
+}
+
+/// What records of ours change.
+fn applied(rows: &dyn Rows, records: &[(i64, Record)]) -> Changes {
+    let mut state = State::new(rows);
+    for (offset, record) in records {
+        let record = LogRecord {
+            offset: *offset,
+            timestamp: *offset,
             key: Some(&record.key),
             value: record.value.as_deref(),
-        })
-        .unwrap();
+            own: true,
+        };
+        state.apply(&record).unwrap().unwrap();
+    }
+    state.into_changes()
 }
 
 /// All that clients can see, but for timestamps.
-fn view(state: &State) -> BTreeMap<String, String> {
+fn view(state: &State<'_>) -> BTreeMap<String, String> {
     let mut view = BTreeMap::new();
-    for (subject, versions) in state.subjects() {
-        for (number, version) in versions.all() {
+    for subject in state.subjects("") {
+        let (subject, versions) = subject.unwrap();
+        for version in versions.all() {
             view.insert(
-                format!("{subject}/{number}"),
-                format!(
-                    "{} {} {}",
-                    version.id, version.content.guid, version.deleted
-                ),
+                format!("{subject}/{}", version.number),
+                format!("{} {} {}", version.id, version.guid, version.deleted),
             );
         }
         view.insert(
             format!("{subject} settings"),
-            format!("{:?}", state.settings_of(subject)),
+            format!("{:?}", state.settings_of(&subject)),
         );
+        let context = subject.context();
+        let greatest = state.greatest_id(context).unwrap();
+        view.insert(format!("{context} greatest"), greatest.to_string());
+        for id in 1..=greatest.min(100) {
+            let Some(entry) = state.id(context, id).unwrap() else {
+                continue;
+            };
+            let holders: Vec<String> = state
+                .holders(context, id, true, None)
+                .map(|holder| {
+                    let holder = holder.unwrap();
+                    format!("{}/{} {}", holder.place.0, holder.place.1, holder.deleted)
+                })
+                .collect();
+            view.insert(
+                format!("{context} {id}"),
+                format!("{} {holders:?}", entry.content.guid),
+            );
+        }
     }
+    view.insert("contexts".to_owned(), format!("{:?}", state.contexts()));
     view
 }
 
@@ -155,63 +242,35 @@ proptest! {
         // Every id ever answered, by context.
         let mut ids: HashMap<(String, i32), Guid> = HashMap::new();
         for step in steps {
-            let before = view(&world.state);
-            match step {
-                Step::Register(subject, text) => {
-                    let subject = Subject::new(SUBJECTS[subject]);
-                    let draft = Draft { schema: Some(TEXTS[text].to_owned()), ..Draft::default() };
-                    let decision =
-                        register(&world.state, &world.texts, &subject, &draft, &terms()).unwrap();
-                    let answer = world.write(decision);
-                    let place = (subject.context().to_owned(), answer.id);
-                    let known = *ids.entry(place).or_insert(answer.content.guid);
-                    prop_assert_eq!(known, answer.content.guid, "id {} has two meanings", answer.id);
-                    // What was answered is what is there, and asking again changes nothing.
-                    let there = world.state.version(&subject, answer.version).unwrap();
-                    prop_assert_eq!((there.id, there.deleted), (answer.id, false));
-                    let again =
-                        register(&world.state, &world.texts, &subject, &draft, &terms()).unwrap();
-                    prop_assert!(again.records.is_empty());
-                    prop_assert_eq!((again.answer.id, again.answer.version), (answer.id, answer.version));
-                    let found = decide::look_up(
-                        &world.state, &world.texts, &subject, &draft, Normal::AsWritten, false,
-                    ).unwrap();
-                    prop_assert_eq!(found.1, answer.version);
-                }
-                Step::DeleteSubject(subject, permanent) => {
-                    let decision =
-                        delete_subject(&world.state, &Subject::new(SUBJECTS[subject]), permanent);
-                    world.settle(decision);
-                }
-                Step::DeleteVersion(subject, version, permanent) => {
-                    let subject = Subject::new(SUBJECTS[subject]);
-                    let version = VersionId::Number(version);
-                    let decision = delete_version(&world.state, &subject, version, permanent);
-                    world.settle(decision);
-                }
-                Step::Level(subject, full) => {
-                    // Levels that let everything through, told apart by another member.
-                    let change = SettingsChange::from_iter([
-                        ("compatibility".to_owned(), "NONE".into()),
-                        ("validateFields".to_owned(), full.into()),
-                    ]);
-                    let scope = Subject::new(SUBJECTS[subject]);
-                    let decision = put_settings(&world.state, Some(&scope), change);
-                    world.settle(decision);
-                }
-                Step::DeleteLevel(subject) => {
-                    let scope = Subject::new(SUBJECTS[subject]);
-                    let decision = decide::delete_settings(&world.state, Some(&scope));
-                    world.settle(decision);
-                }
-                Step::CompactAndRestart(drop_tombstones) => {
-                    world.compact(drop_tombstones);
-                    world.state = world.replayed();
-                    world.texts = Texts::default();
-                    prop_assert_eq!(view(&world.state), before);
-                }
+            let before = view(&world.state());
+            let registration = world.take(&step);
+            if let (Step::Register(_, text), Some(answer)) = (&step, registration) {
+                let subject = &answer.subject;
+                let place = (subject.context().to_owned(), answer.id);
+                let known = *ids.entry(place).or_insert(answer.content.guid);
+                prop_assert_eq!(known, answer.content.guid, "id {} has two meanings", answer.id);
+                // What was answered is what is there, and asking again changes nothing.
+                let state = world.state();
+                let there = state.version(subject, answer.version).unwrap().unwrap();
+                prop_assert_eq!((there.id, there.deleted), (answer.id, false));
+                prop_assert_eq!(&there.content, &answer.content);
+                let draft = draft(*text);
+                let again = register(&state, &world.texts, subject, &draft, &terms()).unwrap();
+                prop_assert!(again.records.is_empty());
+                prop_assert_eq!((again.answer.id, again.answer.version), (answer.id, answer.version));
+                let found = decide::look_up(
+                    &state, &world.texts, subject, &draft, Normal::AsWritten, false,
+                ).unwrap();
+                prop_assert_eq!(found.1, answer.version);
             }
-            prop_assert_eq!(view(&world.replayed()), view(&world.state));
+            if let Step::CompactAndRestart(_) = step {
+                prop_assert_eq!(view(&world.state()), before);
+            }
+            check(&world.rows);
+            for at_once in [1, 3, 1_000] {
+                let replayed = world.replayed(at_once);
+                prop_assert_eq!(view(&State::new(&replayed)), view(&world.state()));
+            }
         }
     }
 
@@ -220,15 +279,79 @@ proptest! {
     fn no_record_can_stop_the_fold(
         records in proptest::collection::vec((record_bytes(), record_bytes(), any::<i64>()), 0..40)
     ) {
-        let mut state = State::new();
-        for (key, value, offset) in records {
-            let _ = state.apply(&LogRecord {
-                offset,
-                timestamp: offset,
+        let mut rows = MemoryRows::default();
+        for (key, value, offset) in &records {
+            let record = LogRecord {
+                offset: *offset,
+                timestamp: *offset,
                 key: key.as_deref(),
                 value: value.as_deref(),
-            });
-            let _ = view(&state);
+                own: offset % 2 == 0,
+            };
+            let mut state = State::new(&rows);
+            let _ = state.apply(&record).unwrap();
+            let changes = state.into_changes();
+            rows.commit(changes);
+            let _ = view(&State::new(&rows));
+            check(&rows);
+        }
+        // One after another or all at once, the rows are the same.
+        let empty = MemoryRows::default();
+        let mut state = State::new(&empty);
+        for (key, value, offset) in &records {
+            let record = LogRecord {
+                offset: *offset,
+                timestamp: *offset,
+                key: key.as_deref(),
+                value: value.as_deref(),
+                own: offset % 2 == 0,
+            };
+            let _ = state.apply(&record).unwrap();
+        }
+        let mut at_once = MemoryRows::default();
+        at_once.commit(state.into_changes());
+        prop_assert_eq!(at_once, rows);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// RocksDB, closed and opened again at any time, holds what memory holds.
+    #[test]
+    fn a_store_holds_what_memory_holds(
+        steps in proptest::collection::vec((step(), 0..8u8), 1..40)
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let config = Config::default();
+        let topic = Topic {
+            name: "_schemas".to_owned(),
+            id: "id".to_owned(),
+            tombstones_stay: Duration::from_secs(3_600),
+        };
+        let open = || store::open(dir.path(), &config, &topic, 1_000).unwrap();
+        let (mut disk, _) = open();
+        let mut world = World::new();
+        let mut from = 0;
+        for (step, chance) in steps {
+            if let Step::CompactAndRestart(_) = step {
+                drop(disk);
+                let (again, opened) = open();
+                prop_assert_eq!(opened, meshwork_state::Opened::Existing);
+                disk = again;
+                continue;
+            }
+            world.take(&step);
+            // Not after each step: batches of any size.
+            if chance == 0 {
+                continue;
+            }
+            let changes = applied(&StoredRows::now(&disk), &world.log[from..]);
+            store::commit(&disk, &changes, &topic, world.next).unwrap();
+            from = world.log.len();
+            let rows = StoredRows::now(&disk);
+            prop_assert_eq!(view(&State::new(&rows)), view(&world.state()));
+            prop_assert_eq!(disk.offset("_schemas", 0).unwrap(), Some(world.next));
         }
     }
 }

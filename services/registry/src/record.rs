@@ -14,8 +14,11 @@ pub use settings::{Mode, Settings};
 pub use value::{Reference, SchemaValue, SubjectValue};
 
 pub(crate) use key::OWN_NOOP;
-pub(crate) use text::to_json;
+pub(crate) use text::{from_json, to_json};
 pub(crate) use value::{ContextValue, ModeValue, OwnValue};
+
+/// Header of every record that a registry of ours writes; its value is the writer's name.
+pub const OWN_HEADER: &str = "meshwork-writer";
 
 /// A record to be written. A value of none is a tombstone.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::state::StateError;
+
 /// An error code. The first three digits are the HTTP status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -33,6 +35,7 @@ pub enum Code {
     InvalidSubject,
     SchemaTooLarge,
     StoreFailed,
+    StoreDamaged,
     StoreTimedOut,
     NoWriter,
 }
@@ -67,7 +70,7 @@ impl Code {
             Self::Referenced => 42_206,
             Self::InvalidSubject => 42_208,
             Self::SchemaTooLarge => 42_209,
-            Self::StoreFailed => 50_001,
+            Self::StoreFailed | Self::StoreDamaged => 50_001,
             Self::StoreTimedOut => 50_002,
             Self::NoWriter => 50_004,
         }
@@ -188,5 +191,16 @@ impl Refusal {
 
     pub(crate) fn not_permitted(message: impl Into<String>) -> Self {
         Self::new(Code::NotPermitted, message)
+    }
+}
+
+impl From<StateError> for Refusal {
+    fn from(error: StateError) -> Self {
+        let code = if error.is_damage() {
+            Code::StoreDamaged
+        } else {
+            Code::StoreFailed
+        };
+        Self::new(code, error.to_string())
     }
 }

@@ -1,5 +1,6 @@
 //! The registry as a service of the process.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -15,8 +16,9 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::config::Config;
 use crate::http;
 use crate::metrics::RegistryMetrics;
+use crate::reader::{self, Follower};
 use crate::shared::Shared;
-use crate::{reader, writer};
+use crate::writer;
 
 /// How long one question to Kafka may take while the registry starts.
 const ASK: Duration = Duration::from_secs(10);
@@ -51,11 +53,39 @@ pub enum Error {
     /// Kafka can't be used.
     #[error(transparent)]
     Kafka(#[from] KafkaError),
+    /// The store can't be used.
+    #[error(transparent)]
+    Store(#[from] meshwork_state::StateError),
+    /// The store can't be read.
+    #[error(transparent)]
+    Unreadable(crate::state::StateError),
+    /// The store is of no use though it was just filled anew.
+    #[error(
+        "the registry's store is of no use though it was just filled anew: {why}; check the disk, then start again"
+    )]
+    NoUse {
+        /// Why.
+        why: String,
+    },
+}
+
+/// What the registry is given.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The brokers.
+    pub kafka: KafkaConfig,
+    /// Directory of the store; it is of this registry alone.
+    pub data_dir: PathBuf,
+    /// Waits for the registry to catch up.
+    pub readiness: Readiness,
+    /// Where metrics are registered.
+    pub metrics: Metrics,
 }
 
 /// A registry that is about to run.
 pub struct Service {
     kafka: KafkaConfig,
+    data_dir: PathBuf,
     listener: TcpListener,
     shared: Arc<Shared>,
     latch: Latch,
@@ -74,16 +104,6 @@ impl Handle {
         self.shared.caught_up.load(Ordering::Acquire)
     }
 
-    /// Live subjects.
-    #[must_use]
-    pub fn subjects(&self) -> usize {
-        let state = self.shared.state.read();
-        state
-            .subjects()
-            .filter(|(_, versions)| versions.latest().is_some())
-            .count()
-    }
-
     /// Up to which offset `_schemas` has been applied.
     #[must_use]
     pub fn applied(&self) -> i64 {
@@ -95,20 +115,21 @@ impl Service {
     /// A registry on `_schemas` of the cluster, which answers on a bound listener. Talks to nobody
     /// yet.
     #[must_use]
-    pub fn new(
-        config: Config,
-        kafka: KafkaConfig,
-        listener: TcpListener,
-        readiness: &Readiness,
-        metrics: &Metrics,
-    ) -> (Self, Handle) {
+    pub fn new(config: Config, context: Context, listener: TcpListener) -> (Self, Handle) {
+        let Context {
+            kafka,
+            data_dir,
+            readiness,
+            metrics,
+        } = context;
         let latch = readiness.latch("registry: reading _schemas");
-        let shared = Arc::new(Shared::new(config, RegistryMetrics::register(metrics)));
+        let shared = Arc::new(Shared::new(config, RegistryMetrics::register(&metrics)));
         let handle = Handle {
             shared: Arc::clone(&shared),
         };
         let service = Self {
             kafka,
+            data_dir,
             listener,
             shared,
             latch,
@@ -123,10 +144,13 @@ impl Service {
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
         let Self {
             kafka,
+            data_dir,
             listener,
             shared,
             latch,
         } = self;
+        // However this ends, aborted too, the store is closed with it.
+        let _closing = Closing(Arc::clone(&shared));
         let (writer, worker) = writer::new(&kafka, &shared)?;
         let api = http::Api {
             shared: Arc::clone(&shared),
@@ -139,9 +163,15 @@ impl Service {
             let shared = Arc::clone(&shared);
             async move {
                 prepare(&kafka, &shared).await?;
-                let reader = reader::start(&kafka, &shared.config.topic)?;
-                reader::follow(reader, shared, latch).await?;
-                Ok::<_, Error>(())
+                let topic = reader::describe(&kafka, &shared.config.topic).await?;
+                let follower = Follower {
+                    kafka,
+                    shared,
+                    dir: data_dir,
+                    topic,
+                    latch: Some(latch),
+                };
+                follower.run().await
             }
         };
         // The log is followed until the last request is answered: the writer waits for what is
@@ -160,6 +190,15 @@ impl Service {
                 }
             }
         }
+    }
+}
+
+/// Closes the store when dropped.
+struct Closing(Arc<Shared>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        drop(self.0.close());
     }
 }
 

@@ -1,27 +1,47 @@
 //! What the reader fills, the writer decides on, and handlers answer from.
 
-use std::sync::OnceLock;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use parking_lot::RwLock;
-use tokio::sync::watch;
+use bytes::Bytes;
+use meshwork_state::Store;
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::{Semaphore, watch};
 
 use crate::config::Config;
+use crate::content::Content;
 use crate::metrics::RegistryMetrics;
-use crate::state::State;
+use crate::recent::Recent;
+use crate::refusal::{Code, Refusal};
+use crate::state::{Contents, Foreign, LogWriter, State};
+use crate::store::StoredRows;
 use crate::texts::Texts;
+
+/// Long reads at once, each on a thread of its own; more wait.
+const APART_AT_ONCE: usize = 4;
 
 /// Shared by all parts of one registry.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) config: Config,
-    /// Held for as long as one request or one record takes, never across a wait.
-    pub(crate) state: RwLock<State>,
+    /// None before it is opened, while it is made anew, and after the end. Held for as long as one
+    /// request or one batch of records takes, never across a wait.
+    pub(crate) store: RwLock<Option<Store>>,
     pub(crate) texts: Texts,
+    contents: Recent<Arc<Content>>,
+    /// The plain answers to "schema by id".
+    pub(crate) answers: Recent<Bytes>,
     /// The log is applied up to here: the next offset.
     pub(crate) applied: watch::Sender<i64>,
+    /// Records that others wrote, as of `applied`.
+    pub(crate) foreign: watch::Sender<Foreign>,
+    /// Who writes, as of `applied`.
+    pub(crate) log_writer: watch::Sender<Option<LogWriter>>,
     /// Whether the log has been read to what was its end at the start.
     pub(crate) caught_up: AtomicBool,
+    /// Why the store can't be gone on with, until the reader has made it anew.
+    pub(crate) damage: Mutex<Option<String>>,
+    apart: Semaphore,
     pub(crate) cluster_id: OnceLock<String>,
     pub(crate) metrics: RegistryMetrics,
 }
@@ -29,12 +49,18 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(config: Config, metrics: RegistryMetrics) -> Self {
         Self {
-            config,
-            state: RwLock::new(State::new()),
+            store: RwLock::new(None),
             texts: Texts::default(),
+            contents: Recent::new(config.contents_cache.get()),
+            answers: Recent::new(config.answers_cache.get()),
             applied: watch::Sender::new(0),
+            foreign: watch::Sender::new(Foreign::default()),
+            log_writer: watch::Sender::new(None),
             caught_up: AtomicBool::new(false),
+            damage: Mutex::new(None),
+            apart: Semaphore::new(APART_AT_ONCE),
             cluster_id: OnceLock::new(),
+            config,
             metrics,
         }
     }
@@ -45,4 +71,116 @@ impl Shared {
         // The sender lives as long as `self`.
         let _ = applied.wait_for(|next| *next > offset).await;
     }
+
+    /// The plain answer to "schema by id", if it is ready.
+    pub(crate) fn kept_answer(&self, context: &str, id: i32) -> Option<Bytes> {
+        // What is kept is forgotten together with the store that it was made of.
+        self.answers.get(context, id)
+    }
+
+    /// Asks the state of this moment.
+    ///
+    /// # Errors
+    /// The refusal; 50001 where the store can't be read, 50004 while there is none.
+    pub(crate) fn read<T>(
+        &self,
+        ask: impl FnOnce(&State<'_>) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        self.read_published(|state, _| ask(state))
+    }
+
+    /// As [`Self::read`]; also tells the offset up to which the state is at least applied, for what
+    /// is made of it to be kept in a [`Recent`].
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(crate) fn read_published<T>(
+        &self,
+        ask: impl FnOnce(&State<'_>, i64) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let store = self.store.read();
+        let Some(store) = store
+            .as_ref()
+            .filter(|_| self.caught_up.load(Ordering::Acquire))
+        else {
+            return Err(still_reading());
+        };
+        let published = *self.applied.borrow();
+        let rows = StoredRows::now(store);
+        let state = State::new(&rows).with_contents(Contents {
+            recent: &self.contents,
+            published,
+        });
+        let answer = ask(&state, published);
+        if let Err(refusal) = &answer
+            && refusal.code == Code::StoreDamaged
+        {
+            self.damage
+                .lock()
+                .get_or_insert_with(|| refusal.message.clone());
+        }
+        answer
+    }
+
+    /// As [`Self::read`], for what may take long: on a thread where nobody waits for the next
+    /// request.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(crate) async fn read_apart<T, F>(self: &Arc<Self>, ask: F) -> Result<T, Refusal>
+    where
+        T: Send + 'static,
+        F: FnOnce(&State<'_>) -> Result<T, Refusal> + Send + 'static,
+    {
+        // Never closed.
+        let _permit = self.apart.acquire().await;
+        let shared = Arc::clone(self);
+        match tokio::task::spawn_blocking(move || shared.read(ask)).await {
+            Ok(answer) => answer,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(still_reading()),
+            },
+        }
+    }
+
+    /// Forgets what was made of the ids that `changes` touches, and publishes the offset behind.
+    pub(crate) fn publish(&self, applied: &crate::reader::Taken, next: i64) {
+        let changes = &applied.changes;
+        self.answers.changed(changes.touched.iter(), next);
+        self.contents.changed(changes.released.iter(), next);
+        if changes.referenced_gone {
+            self.texts.clear();
+        }
+        self.foreign.send_if_modified(|foreign| {
+            std::mem::replace(foreign, applied.foreign) != applied.foreign
+        });
+        self.log_writer.send_if_modified(|writer| {
+            let changed = *writer != applied.writer;
+            if changed {
+                writer.clone_from(&applied.writer);
+            }
+            changed
+        });
+        self.applied.send_replace(next);
+    }
+
+    /// Takes the store out, once the last request has done with it.
+    pub(crate) fn close(&self) -> Option<Store> {
+        let mut store = self.store.write();
+        self.caught_up.store(false, Ordering::Release);
+        let closed = store.take();
+        // No one is at work on an older state now.
+        self.answers.clear();
+        self.contents.clear();
+        self.texts.clear();
+        closed
+    }
+}
+
+fn still_reading() -> Refusal {
+    Refusal::new(
+        Code::NoWriter,
+        "the registry is still reading _schemas; ask again in a moment",
+    )
 }

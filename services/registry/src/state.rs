@@ -1,143 +1,233 @@
-//! What `_schemas` says, as a fold over its records in offset order. Plain values: the shell
-//! applies what it reads, and answers from here.
+//! What `_schemas` says, as a fold over its records in offset order. Pure: the shell brings the rows
+//! that earlier records left, and keeps what the next ones change.
+//!
+//! Nothing that grows with the log is held here. A record or a question reads the rows that it
+//! needs, and no operation reads more of them for an id that many versions hold.
 
 mod fold;
 mod ids;
+mod keys;
+mod rows;
 mod scope;
 mod subjects;
+mod values;
 
 pub use fold::{Applied, LogRecord};
-pub use ids::{ContextState, IdEntry};
+pub use ids::{Contents, Holder, Holders, IdEntry};
+pub use rows::{Changes, Direction, KeyRange, MemoryRows, Row, Rows, Scanned, StateError};
 pub(crate) use scope::DEFAULT_LEVEL;
-pub use subjects::{SubjectState, Version};
+pub use subjects::{SubjectState, Version, VersionRow};
+pub use values::{Foreign, LogWriter};
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use keys::Parts;
+use rows::scan_over;
+use values::ContextRow;
+
 use crate::content::Content;
-use crate::record::{Key, Mode, Reference, Settings};
+use crate::record::{Key, Reference};
 use crate::subject::{DEFAULT_CONTEXT, Subject};
 
 /// A version of a subject.
 pub type Place = (Subject, i32);
 
-/// The state of the registry.
-#[derive(Debug)]
-pub struct State {
-    subjects: BTreeMap<Subject, SubjectState>,
-    contexts: BTreeMap<String, ContextState>,
-    /// By subject or context; `None` is global.
-    settings: BTreeMap<Option<Subject>, Settings>,
-    modes: BTreeMap<Option<Subject>, Mode>,
-    /// Which versions refer to a version.
-    referrers: HashMap<Place, BTreeSet<Place>>,
-    /// Live byte forms of a key other than the one we write. They must be tombstoned when the
-    /// key is written, or compaction would keep both.
-    other_forms: HashMap<Key, BTreeSet<Vec<u8>>>,
-    /// The greatest ids by context that the log's own mark holds.
-    marked: BTreeMap<String, i32>,
+/// A content is shared by all that hold it.
+pub(crate) type Shared = Arc<Content>;
+
+/// The state of the registry: rows, and over them what has been applied since they were read.
+pub struct State<'a> {
+    rows: &'a dyn Rows,
+    contents: Option<Contents<'a>>,
+    changes: Changes,
+    /// Read when the first record is applied.
+    foreign: Option<Foreign>,
 }
 
-impl Default for State {
-    fn default() -> Self {
-        Self::new()
+impl std::fmt::Debug for State<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State")
+            .field("changes", &self.changes.rows.len())
+            .finish_non_exhaustive()
     }
 }
 
-impl State {
-    /// Of an empty log.
+impl<'a> State<'a> {
+    /// The state that rows hold; no rows are that of an empty log.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(rows: &'a dyn Rows) -> Self {
         Self {
-            subjects: BTreeMap::new(),
-            contexts: BTreeMap::from([(DEFAULT_CONTEXT.to_owned(), ContextState::default())]),
-            settings: BTreeMap::new(),
-            modes: BTreeMap::new(),
-            referrers: HashMap::new(),
-            other_forms: HashMap::new(),
-            marked: BTreeMap::new(),
+            rows,
+            contents: None,
+            changes: Changes::default(),
+            foreign: None,
         }
     }
 
-    /// All subjects with their versions, soft-deleted ones included, in the order of their names.
-    pub fn subjects(&self) -> impl Iterator<Item = (&Subject, &SubjectState)> {
-        self.subjects.iter()
+    /// With contents that were read lately.
+    #[must_use]
+    pub fn with_contents(mut self, contents: Contents<'a>) -> Self {
+        self.contents = Some(contents);
+        self
     }
 
-    /// One subject, if it has any version, soft-deleted ones included.
+    /// What the applied records change.
     #[must_use]
-    pub fn subject(&self, subject: &Subject) -> Option<&SubjectState> {
-        self.subjects.get(subject)
-    }
-
-    /// One version, soft-deleted or not.
-    #[must_use]
-    pub fn version(&self, subject: &Subject, version: i32) -> Option<&Version> {
-        self.subjects.get(subject)?.version(version)
+    pub fn into_changes(mut self) -> Changes {
+        if let Some(foreign) = self.foreign {
+            self.put(keys::foreign(), foreign.put());
+        }
+        self.changes
     }
 
     /// Names of the contexts, the default one first.
-    pub fn contexts(&self) -> impl Iterator<Item = &str> {
+    ///
+    /// # Errors
+    /// They can't be read.
+    pub fn contexts(&self) -> Result<Vec<String>, StateError> {
         // `.` sorts before every longer name that starts with it.
-        self.contexts.keys().map(String::as_str)
+        let mut names = vec![DEFAULT_CONTEXT.to_owned()];
+        for row in self.scan(&keys::contexts().range(), Direction::Forward) {
+            let (key, value) = row?;
+            let name = name_of(&key)?;
+            if name != DEFAULT_CONTEXT && ContextRow::take(&value)?.listed {
+                names.push(name);
+            }
+        }
+        Ok(names)
     }
 
-    /// The ids of one context.
-    #[must_use]
-    pub fn context(&self, name: &str) -> Option<&ContextState> {
-        self.contexts.get(name)
-    }
-
-    /// What `id` stands for in `context`.
-    #[must_use]
-    pub fn id(&self, context: &str, id: i32) -> Option<&IdEntry> {
-        self.contexts.get(context)?.ids.get(&id)
+    /// Whether there is such a context.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn has_context(&self, name: &str) -> Result<bool, StateError> {
+        Ok(name == DEFAULT_CONTEXT || self.context_row(name)?.listed)
     }
 
     /// The greatest id that the log has ever given in `context`; 0 if none.
-    #[must_use]
-    pub fn greatest_id(&self, context: &str) -> i32 {
-        let seen = self.contexts.get(context).map_or(0, |c| c.greatest);
-        seen.max(self.marked_id(context))
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn greatest_id(&self, context: &str) -> Result<i32, StateError> {
+        let seen = self.context_row(context)?.greatest;
+        Ok(seen.max(self.marked_id(context)?))
     }
 
     /// The greatest id of `context` that is written down apart from the schemas themselves.
-    pub(crate) fn marked_id(&self, context: &str) -> i32 {
-        self.marked.get(context).copied().unwrap_or(0)
+    pub(crate) fn marked_id(&self, context: &str) -> Result<i32, StateError> {
+        self.get(keys::mark(context))?
+            .map_or(Ok(0), |value| values::take_small(&value))
     }
 
     /// The marks of all contexts as they should be written now.
-    pub(crate) fn marks(&self) -> BTreeMap<String, i32> {
-        self.contexts
-            .keys()
-            .map(|name| (name.clone(), self.greatest_id(name)))
-            .filter(|(_, greatest)| *greatest > 0)
+    pub(crate) fn marks(&self) -> Result<BTreeMap<String, i32>, StateError> {
+        let mut marks = BTreeMap::new();
+        for row in self.scan(&keys::contexts().range(), Direction::Forward) {
+            let (key, value) = row?;
+            marks.insert(name_of(&key)?, ContextRow::take(&value)?.greatest);
+        }
+        for row in self.scan(&keys::marks().range(), Direction::Forward) {
+            let (key, value) = row?;
+            let mark = marks.entry(name_of(&key)?).or_default();
+            *mark = values::take_small(&value)?.max(*mark);
+        }
+        marks.retain(|_, greatest| *greatest > 0);
+        Ok(marks)
+    }
+
+    /// The versions that refer to `place`, in order, read one after another.
+    pub fn referrers(
+        &self,
+        place: &Place,
+    ) -> impl Iterator<Item = Result<Place, StateError>> + use<'_> {
+        let range = keys::referrers(place).range();
+        let prefix = range.from.len();
+        self.scan(&range, Direction::Forward).map(move |row| {
+            let (key, _) = row?;
+            Parts::of(key.get(prefix.saturating_sub(1)..).unwrap_or_default())
+                .place()
+                .ok_or(StateError::Garbled {
+                    what: "key of a referrer",
+                })
+        })
+    }
+
+    /// Byte forms of `key` that live in the log beside the one we write. They must be tombstoned
+    /// when the key is written, or compaction would keep both.
+    pub(crate) fn other_forms(&self, key: &Key) -> Result<Vec<Vec<u8>>, StateError> {
+        let range = keys::forms(&key.to_bytes()).range();
+        self.scan(&range, Direction::Forward)
+            .map(|row| {
+                let (key, _) = row?;
+                Ok(key.get(range.from.len()..).unwrap_or_default().to_vec())
+            })
             .collect()
     }
 
-    /// The versions that refer to `place`, in order.
-    pub fn referrers(&self, place: &Place) -> impl Iterator<Item = &Place> {
-        self.referrers.get(place).into_iter().flatten()
+    /// The version that a reference names, as seen from `referrer`.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn referenced(
+        &self,
+        referrer: &Subject,
+        reference: &Reference,
+    ) -> Result<Option<VersionRow>, StateError> {
+        self.version_row(&referrer.sibling(&reference.subject), reference.version)
     }
 
-    /// Byte forms of `key` that live in the log beside the one we write.
-    pub(crate) fn other_forms(&self, key: &Key) -> impl Iterator<Item = &Vec<u8>> {
-        self.other_forms.get(key).into_iter().flatten()
+    /// Who writes, as the newest record of our own says.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn writer(&self) -> Result<Option<LogWriter>, StateError> {
+        self.get(keys::writer())?
+            .map(|value| LogWriter::take(&value))
+            .transpose()
     }
 
-    /// The content of a version that a reference names, as seen from `referrer`.
-    #[must_use]
-    pub fn referenced(&self, referrer: &Subject, reference: &Reference) -> Option<&Version> {
-        let subject = referrer.sibling(&reference.subject);
-        self.version(&subject, reference.version)
+    /// Records that others wrote.
+    ///
+    /// # Errors
+    /// They can't be read.
+    pub fn foreign(&self) -> Result<Foreign, StateError> {
+        if let Some(foreign) = self.foreign {
+            return Ok(foreign);
+        }
+        self.get(keys::foreign())?
+            .map_or(Ok(Foreign::default()), |value| Foreign::take(&value))
     }
 
-    /// How many different contents there are, over all contexts.
-    #[must_use]
-    pub fn schemas(&self) -> usize {
-        self.contexts.values().map(|c| c.ids.len()).sum()
+    fn context_row(&self, name: &str) -> Result<ContextRow, StateError> {
+        self.get(keys::context(name))?
+            .map_or(Ok(ContextRow::default()), |value| ContextRow::take(&value))
+    }
+
+    fn get(&self, key: keys::Key) -> Result<Option<Vec<u8>>, StateError> {
+        let key = key.bytes();
+        match self.changes.rows.get(&key) {
+            Some(changed) => Ok(changed.clone()),
+            None => self.rows.get(&key),
+        }
+    }
+
+    fn scan(&self, range: &KeyRange, direction: Direction) -> Scanned<'_> {
+        scan_over(self.rows, &self.changes.rows, range, direction)
+    }
+
+    fn put(&mut self, key: keys::Key, value: Vec<u8>) {
+        self.changes.rows.insert(key.bytes(), Some(value));
+    }
+
+    fn delete(&mut self, key: keys::Key) {
+        self.changes.rows.insert(key.bytes(), None);
     }
 }
 
-/// A content is shared by all that hold it.
-pub(crate) type Shared = Arc<Content>;
+fn name_of(key: &[u8]) -> Result<String, StateError> {
+    Parts::of(key).text().ok_or(StateError::Garbled {
+        what: "key of a context",
+    })
+}

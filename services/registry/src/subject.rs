@@ -25,6 +25,11 @@ impl Subject {
         Self(name.into())
     }
 
+    /// From a full name as [`Self::as_str`] gave it.
+    pub(crate) fn from_full(name: &str) -> Self {
+        Self(name.into())
+    }
+
     /// Whether the name may be registered under: not empty, no control characters, not one of
     /// Confluent's own.
     #[must_use]

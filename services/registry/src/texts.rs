@@ -1,20 +1,28 @@
 //! Schema texts made into graphs, with the schemas they refer to. Bounded: depth and number of
-//! references, and how many graphs are kept.
+//! references, and how much of graphs is kept.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use meshwork_avro::{Guid, ParseOptions, Schema, Strictness, guid};
+use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use crate::content::{AVRO, Content};
 use crate::record::Reference;
 use crate::refusal::{Code, Refusal};
-use crate::state::State;
+use crate::state::{State, VersionRow};
 use crate::subject::Subject;
 
-/// Graphs kept. A 200-field record takes about 50 KiB.
-const KEPT: usize = 4_096;
+/// Memory for graphs, bytes. A 200-field record takes about 50 KiB.
+const KEPT_BYTES: u64 = 64 << 20;
+
+/// Digests kept, of 32 bytes and their key each.
+const KEPT_DIGESTS: usize = 65_536;
+
+/// What a graph takes for each byte of its text, and without one: measured generously.
+const PER_BYTE: u64 = 8;
+const PER_GRAPH: u64 = 1_024;
 
 /// References followed from one schema to the next.
 const MAX_DEPTH: usize = 64;
@@ -22,12 +30,31 @@ const MAX_DEPTH: usize = 64;
 /// Referenced schemas, direct and indirect, of one schema.
 const MAX_REFERENCED: usize = 1_000;
 
+/// By context and GUID: the text, and what its references name there.
+type ByContent = (Box<str>, Guid);
+
+#[derive(Clone, Debug)]
+struct Graph {
+    schema: Arc<Schema>,
+    text_bytes: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Bytes;
+
+impl Weighter<ByContent, Graph> for Bytes {
+    fn weight(&self, _: &ByContent, graph: &Graph) -> u64 {
+        (graph.text_bytes as u64)
+            .saturating_mul(PER_BYTE)
+            .saturating_add(PER_GRAPH)
+    }
+}
+
 /// Parsed schemas of stored contents, kept for the next who needs them.
 #[derive(Debug)]
 pub struct Texts {
-    /// By context and id; an id means one schema for ever.
-    parsed: Cache<(String, i32), Arc<Schema>>,
-    digests: Cache<(String, i32), Digest>,
+    parsed: Cache<ByContent, Graph, Bytes>,
+    digests: Cache<ByContent, Digest>,
 }
 
 /// What a schema means, in short: two with equal digests are equal as parsed.
@@ -42,8 +69,8 @@ pub struct Digest {
 impl Default for Texts {
     fn default() -> Self {
         Self {
-            parsed: Cache::new(KEPT),
-            digests: Cache::new(KEPT),
+            parsed: Cache::with_weighter(4_096, KEPT_BYTES, Bytes),
+            digests: Cache::new(KEPT_DIGESTS),
         }
     }
 }
@@ -52,7 +79,7 @@ impl Default for Texts {
 struct Followed<'a> {
     path: Vec<(Subject, i32)>,
     seen: BTreeSet<(Subject, i32)>,
-    state: &'a State,
+    state: &'a State<'a>,
 }
 
 impl Texts {
@@ -62,7 +89,7 @@ impl Texts {
     /// 42201: it does not parse, or a reference can't be resolved.
     pub fn parse_new(
         &self,
-        state: &State,
+        state: &State<'_>,
         subject: &Subject,
         text: &str,
         references: &[Reference],
@@ -84,15 +111,38 @@ impl Texts {
             .map_err(Refusal::invalid_schema)
     }
 
+    /// Forgets all graphs: what a version refers to is another one now.
+    pub fn clear(&self) {
+        self.parsed.clear();
+        self.digests.clear();
+    }
+
     /// The graph of a stored version, taken as it is.
     ///
     /// # Errors
     /// 42201: today's parser refuses it, or it is not Avro.
     pub fn stored(
         &self,
-        state: &State,
+        state: &State<'_>,
         subject: &Subject,
-        id: i32,
+        version: &VersionRow,
+    ) -> Result<Arc<Schema>, Refusal> {
+        let mut followed = Followed {
+            path: Vec::new(),
+            seen: BTreeSet::new(),
+            state,
+        };
+        self.stored_within(&mut followed, subject, version)
+    }
+
+    /// The graph of a content of a context, taken as it is.
+    ///
+    /// # Errors
+    /// As [`Self::stored`].
+    pub fn of_content(
+        &self,
+        state: &State<'_>,
+        subject: &Subject,
         content: &Content,
     ) -> Result<Arc<Schema>, Refusal> {
         let mut followed = Followed {
@@ -100,7 +150,11 @@ impl Texts {
             seen: BTreeSet::new(),
             state,
         };
-        self.stored_within(&mut followed, subject, id, content)
+        let key = key(subject, &content.guid);
+        match self.parsed.get(&key) {
+            Some(graph) => Ok(graph.schema),
+            None => self.parse_stored(&mut followed, subject, content, key),
+        }
     }
 
     /// The digest of a graph. Aliases and custom attributes count as sets, which is how the normal
@@ -132,16 +186,15 @@ impl Texts {
     /// As [`Self::stored`].
     pub fn digest(
         &self,
-        state: &State,
+        state: &State<'_>,
         subject: &Subject,
-        id: i32,
-        content: &Content,
+        version: &VersionRow,
     ) -> Result<Digest, Refusal> {
-        let key = (subject.context().to_owned(), id);
+        let key = key(subject, &version.guid);
         if let Some(digest) = self.digests.get(&key) {
             return Ok(digest);
         }
-        let digest = Self::digest_of(&*self.stored(state, subject, id, content)?);
+        let digest = Self::digest_of(&*self.stored(state, subject, version)?);
         self.digests.insert(key, digest);
         Ok(digest)
     }
@@ -150,13 +203,23 @@ impl Texts {
         &self,
         followed: &mut Followed<'_>,
         subject: &Subject,
-        id: i32,
-        content: &Content,
+        version: &VersionRow,
     ) -> Result<Arc<Schema>, Refusal> {
-        let key = (subject.context().to_owned(), id);
-        if let Some(schema) = self.parsed.get(&key) {
-            return Ok(schema);
+        let key = key(subject, &version.guid);
+        if let Some(graph) = self.parsed.get(&key) {
+            return Ok(graph.schema);
         }
+        let content = followed.state.content_of(subject, version)?;
+        self.parse_stored(followed, subject, &content, key)
+    }
+
+    fn parse_stored(
+        &self,
+        followed: &mut Followed<'_>,
+        subject: &Subject,
+        content: &Content,
+        key: ByContent,
+    ) -> Result<Arc<Schema>, Refusal> {
         if &*content.kind != AVRO {
             return Err(Refusal::invalid_schema(format_args!(
                 "{} schemas are not supported",
@@ -172,7 +235,11 @@ impl Texts {
         let schema = Schema::parse_with(&content.text, &options)
             .map(Arc::new)
             .map_err(Refusal::invalid_schema)?;
-        self.parsed.insert(key, Arc::clone(&schema));
+        let graph = Graph {
+            schema: Arc::clone(&schema),
+            text_bytes: content.text.len(),
+        };
+        self.parsed.insert(key, graph);
         Ok(schema)
     }
 
@@ -186,7 +253,7 @@ impl Texts {
         for reference in references {
             let place = (referrer.sibling(&reference.subject), reference.version);
             let state = followed.state;
-            let version = state.version(&place.0, place.1).ok_or_else(|| {
+            let version = state.version_row(&place.0, place.1)?.ok_or_else(|| {
                 Refusal::invalid_schema(format_args!(
                     "no schema reference found for subject \"{}\" and version {}",
                     place.0, place.1
@@ -202,10 +269,14 @@ impl Texts {
                 ));
             }
             followed.path.push(place.clone());
-            let graph = self.stored_within(followed, &place.0, version.id, &version.content);
+            let graph = self.stored_within(followed, &place.0, &version);
             followed.path.pop();
             graphs.push(graph?);
         }
         Ok(graphs)
     }
+}
+
+fn key(subject: &Subject, guid: &Guid) -> ByContent {
+    (subject.context().into(), *guid)
 }

@@ -57,7 +57,7 @@ struct Decided {
     answer: Box<dyn FnOnce(Result<(), Refusal>) + Send>,
 }
 
-type Job = Box<dyn FnOnce(&State, &Texts, &Taken) -> Decided + Send>;
+type Job = Box<dyn FnOnce(&State<'_>, &Texts, &Taken) -> Decided + Send>;
 
 /// Hands changes to the writer. Cheap to clone.
 #[derive(Clone)]
@@ -108,12 +108,11 @@ impl Writer {
     pub(crate) async fn submit<T, F>(&self, decide: F) -> Result<T, Refusal>
     where
         T: Send + 'static,
-        F: Fn(&State, &Texts, &Taken) -> Result<Decision<T>, Refusal> + Send + 'static,
+        F: Fn(&State<'_>, &Texts, &Taken) -> Result<Decision<T>, Refusal> + Send + 'static,
     {
-        let first = {
-            let state = self.shared.state.read();
-            decide(&state, &self.shared.texts, &Taken::default())
-        };
+        let first = self
+            .shared
+            .read(|state| decide(state, &self.shared.texts, &Taken::default()));
         match first {
             Ok(decision) if decision.records.is_empty() => {
                 self.shared.metrics.write(WriteOutcome::Unchanged);
@@ -165,19 +164,17 @@ impl Worker {
                 match self.settle().await {
                     Ok(()) => self.unsettled = false,
                     Err(refusal) => {
-                        let decided = {
-                            let state = self.shared.state.read();
-                            job(&state, &self.shared.texts, &self.taken)
-                        };
                         self.shared.metrics.write(WriteOutcome::Failed);
-                        (decided.answer)(Err(refusal));
+                        if let Ok(decided) = self.decide(job) {
+                            (decided.answer)(Err(refusal));
+                        }
                         continue;
                     }
                 }
             }
-            let Decided { records, answer } = {
-                let state = self.shared.state.read();
-                job(&state, &self.shared.texts, &self.taken)
+            // Without a store the job is dropped, and whoever asked is told that it is.
+            let Ok(Decided { records, answer }) = self.decide(job) else {
+                continue;
             };
             if records.is_empty() {
                 self.shared.metrics.write(WriteOutcome::Unchanged);
@@ -195,6 +192,11 @@ impl Worker {
             }
             answer(written);
         }
+    }
+
+    fn decide(&self, job: Job) -> Result<Decided, Refusal> {
+        self.shared
+            .read(|state| Ok(job(state, &self.shared.texts, &self.taken)))
     }
 
     /// After a write of unknown fate: a record behind it, read back, means that whatever became of

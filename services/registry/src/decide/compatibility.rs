@@ -11,7 +11,7 @@ use super::look_up::VersionId;
 use crate::content::{AVRO, Content};
 use crate::record::Settings;
 use crate::refusal::{Code, Refusal};
-use crate::state::{State, SubjectState, Version};
+use crate::state::{State, SubjectState, VersionRow};
 use crate::subject::Subject;
 use crate::texts::Texts;
 
@@ -37,19 +37,17 @@ impl Verdict {
 /// # Errors
 /// 42201: the draft does not parse.
 pub fn compare_all(
-    state: &State,
+    state: &State<'_>,
     texts: &Texts,
     subject: &Subject,
     draft: &Draft,
     normal: Normal,
 ) -> Result<Verdict, Refusal> {
     let parsed = read(state, texts, subject, draft, normal)?;
-    let versions: Vec<_> = state
-        .subject(subject)
-        .map(|versions| versions.live().rev().collect())
-        .unwrap_or_default();
-    let settings = state.settings_of(subject);
-    verdict(state, texts, subject, &settings, &parsed, &versions)
+    let versions = state.subject(subject)?.unwrap_or_default();
+    let live: Vec<_> = versions.live().rev().collect();
+    let settings = state.settings_of(subject)?;
+    verdict(state, texts, subject, &settings, &parsed, &live)
 }
 
 /// Compares a draft with one live version. `latest` of a subject that is not there takes anything.
@@ -57,7 +55,7 @@ pub fn compare_all(
 /// # Errors
 /// 42201: the draft does not parse; 40402.
 pub fn compare_one(
-    state: &State,
+    state: &State<'_>,
     texts: &Texts,
     subject: &Subject,
     version: VersionId,
@@ -65,37 +63,38 @@ pub fn compare_one(
     normal: Normal,
 ) -> Result<Verdict, Refusal> {
     let parsed = read(state, texts, subject, draft, normal)?;
-    let versions = state.subject(subject);
+    let versions = state.subject(subject)?.unwrap_or_default();
     let found = match version {
-        VersionId::Latest => match versions.and_then(SubjectState::latest) {
+        VersionId::Latest => match versions.latest() {
             Some(latest) => latest,
             None => return Ok(Verdict::COMPATIBLE),
         },
         VersionId::Number(number) => versions
-            .and_then(|versions| versions.version(number))
+            .version(number)
             .filter(|version| !version.deleted)
-            .map(|version| (number, version))
             .ok_or_else(|| Refusal::version_not_found(version))?,
     };
-    let settings = state.settings_of(subject);
+    let settings = state.settings_of(subject)?;
     verdict(state, texts, subject, &settings, &parsed, &[found])
 }
 
 /// A draft to be compared: metadata and rules that it lacks come from the latest version, as they
 /// would when it is registered.
 fn read(
-    state: &State,
+    state: &State<'_>,
     texts: &Texts,
     subject: &Subject,
     draft: &Draft,
     normal: Normal,
 ) -> Result<Parsed, Refusal> {
-    let latest = state.subject(subject).and_then(SubjectState::latest);
     let mut draft = draft.clone();
-    if draft.metadata.is_none() {
-        draft.metadata = latest.and_then(|(_, latest)| latest.content.metadata.clone());
+    if draft.metadata.is_none()
+        && let Some(versions) = state.subject(subject)?
+        && let Some(latest) = versions.latest()
+    {
+        draft.metadata = state.content_of(subject, latest)?.metadata.clone();
     }
-    let normal = normal.or_settings(state, subject);
+    let normal = normal.or_settings(state, subject)?;
     draft.read(state, texts, subject, normal, Strictness::Strict)
 }
 
@@ -104,7 +103,7 @@ fn read(
 /// # Errors
 /// 40901, with every reason.
 pub(super) fn require_compatible(
-    state: &State,
+    state: &State<'_>,
     texts: &Texts,
     subject: &Subject,
     versions: &SubjectState,
@@ -127,12 +126,12 @@ pub(super) fn require_compatible(
 
 /// Versions are newest first.
 fn verdict(
-    state: &State,
+    state: &State<'_>,
     texts: &Texts,
     subject: &Subject,
     settings: &Settings,
     parsed: &Parsed,
-    versions: &[(i32, &Version)],
+    versions: &[&VersionRow],
 ) -> Result<Verdict, Refusal> {
     let level = settings
         .compatibility_level
@@ -143,27 +142,24 @@ fn verdict(
         return Ok(Verdict::COMPATIBLE);
     }
     let group = settings.compatibility_group.as_deref();
-    let mut compared = versions
-        .iter()
-        .filter(|(_, version)| {
-            group.is_none_or(|group| {
-                property(&version.content, group) == property(&parsed.content, group)
-            })
-        })
-        .peekable();
     let count = if level.is_transitive() { usize::MAX } else { 1 };
-    if let Some((number, other)) = compared
-        .peek()
-        .filter(|(_, version)| &*version.content.kind != AVRO)
-    {
-        return Ok(of_another_kind(level, *number, &other.content));
-    }
     let mut graphs: Vec<(i32, Arc<Schema>)> = Vec::new();
-    for (number, version) in compared.take(count) {
-        graphs.push((
-            *number,
-            texts.stored(state, subject, version.id, &version.content)?,
-        ));
+    for version in versions {
+        if graphs.len() >= count {
+            break;
+        }
+        if graphs.is_empty() || group.is_some() {
+            let content = state.content_of(subject, version)?;
+            if group
+                .is_some_and(|group| property(&content, group) != property(&parsed.content, group))
+            {
+                continue;
+            }
+            if graphs.is_empty() && &*content.kind != AVRO {
+                return Ok(of_another_kind(level, version.number, &content));
+            }
+        }
+        graphs.push((version.number, texts.stored(state, subject, version)?));
     }
     let existing: Vec<Existing<'_>> = graphs
         .iter()

@@ -21,26 +21,22 @@ pub type SettingsChange = Map<String, Value>;
 /// # Errors
 /// 40408: the scope has none of its own, and the request does not ask for what holds instead.
 pub fn read_settings(
-    state: &State,
+    state: &State<'_>,
     scope: Option<&Subject>,
     or_what_holds: bool,
 ) -> Result<Settings, Refusal> {
     let Some(subject) = scope else {
-        return Ok(state.global_settings());
+        return Ok(state.global_settings()?);
     };
     if or_what_holds {
-        return Ok(state.settings_of(subject));
+        return Ok(state.settings_of(subject)?);
     }
-    state
-        .own_settings(scope)
-        .cloned()
-        .map(with_level)
-        .ok_or_else(|| {
-            Refusal::new(
-                Code::NoSubjectLevel,
-                format!("Subject '{subject}' does not have subject-level compatibility configured"),
-            )
-        })
+    state.own_settings(scope)?.map(with_level).ok_or_else(|| {
+        Refusal::new(
+            Code::NoSubjectLevel,
+            format!("Subject '{subject}' does not have subject-level compatibility configured"),
+        )
+    })
 }
 
 fn with_level(mut settings: Settings) -> Settings {
@@ -50,7 +46,7 @@ fn with_level(mut settings: Settings) -> Settings {
     settings
 }
 
-fn check(state: &State, scope: Option<&Subject>) -> Result<(), Refusal> {
+fn check(state: &State<'_>, scope: Option<&Subject>) -> Result<(), Refusal> {
     match scope {
         Some(subject) => {
             let context = subject.plain().is_empty() && subject.context_scope().is_some();
@@ -59,7 +55,7 @@ fn check(state: &State, scope: Option<&Subject>) -> Result<(), Refusal> {
             }
             check_writable(state, subject)
         }
-        None => match state.own_mode(None) {
+        None => match state.own_mode(None)? {
             Some(Mode::ReadOnly | Mode::ReadOnlyOverride) => Err(Refusal::not_permitted(format!(
                 "{} is in read-only mode",
                 in_context(&Subject::new("null"))
@@ -80,12 +76,14 @@ fn key(scope: Option<&Subject>) -> Key {
 /// # Errors
 /// 42203, 42208, 42205, and 422 for a member of the wrong type.
 pub fn put_settings(
-    state: &State,
+    state: &State<'_>,
     scope: Option<&Subject>,
     change: SettingsChange,
 ) -> Result<Decision<Settings>, Refusal> {
     check(state, scope)?;
-    let now = state.own_settings(scope).cloned().unwrap_or_default();
+    let own = state.own_settings(scope)?;
+    let is_new = own.is_none();
+    let now = own.unwrap_or_default();
     let mut members = match serde_json::to_value(&now) {
         Ok(Value::Object(members)) => members,
         _ => Map::new(),
@@ -112,8 +110,8 @@ pub fn put_settings(
         ..settings.clone()
     };
     let mut records = Vec::new();
-    if settings != now || state.own_settings(scope).is_none() {
-        write(state, &mut records, &key(scope), Some(to_json(&written)));
+    if settings != now || is_new {
+        write(state, &mut records, &key(scope), Some(to_json(&written)))?;
     }
     Ok(Decision {
         records,
@@ -143,19 +141,19 @@ fn level_of(value: &Value) -> Result<String, Refusal> {
 /// # Errors
 /// 40401: a subject without settings of its own; 42205.
 pub fn delete_settings(
-    state: &State,
+    state: &State<'_>,
     scope: Option<&Subject>,
 ) -> Result<Decision<Settings>, Refusal> {
     check(state, scope)?;
-    let own = state.own_settings(scope).cloned();
+    let own = state.own_settings(scope)?;
     let answer = match (scope, own.clone()) {
         (Some(subject), None) => return Err(Refusal::subject_not_found(subject)),
-        (None, _) => state.global_settings(),
+        (None, _) => state.global_settings()?,
         (Some(_), Some(own)) => with_level(own),
     };
     let mut records = Vec::new();
     if own.is_some() {
-        write(state, &mut records, &key(scope), None);
+        write(state, &mut records, &key(scope), None)?;
     }
     Ok(Decision { records, answer })
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::content::{AVRO, Content};
 use crate::record::{Metadata, Reference, RuleSet};
 use crate::refusal::{Code, Refusal};
-use crate::state::State;
+use crate::state::{State, StateError};
 use crate::subject::Subject;
 use crate::texts::Texts;
 
@@ -49,18 +49,21 @@ impl Draft {
     }
 
     /// With `−1` in references made into the latest version.
-    pub(super) fn resolved_references(&self, state: &State, subject: &Subject) -> Vec<Reference> {
+    pub(super) fn resolved_references(
+        &self,
+        state: &State<'_>,
+        subject: &Subject,
+    ) -> Result<Vec<Reference>, StateError> {
         let mut references = self.references.clone().unwrap_or_default();
         for reference in &mut references {
             if reference.version == -1
-                && let Some((latest, _)) = state
-                    .subject(&subject.sibling(&reference.subject))
-                    .and_then(|referenced| referenced.latest())
+                && let Some(referenced) = state.subject(&subject.sibling(&reference.subject))?
+                && let Some(latest) = referenced.latest()
             {
-                reference.version = latest;
+                reference.version = latest.number;
             }
         }
-        references
+        Ok(references)
     }
 
     /// Reads the text, with the metadata and rules given.
@@ -69,7 +72,7 @@ impl Draft {
     /// 42201: empty, of a kind that is not supported, or it does not parse.
     pub(super) fn read(
         &self,
-        state: &State,
+        state: &State<'_>,
         texts: &Texts,
         subject: &Subject,
         normal: Normal,
@@ -84,7 +87,7 @@ impl Draft {
         if self.text().trim().is_empty() {
             return Err(Refusal::new(Code::InvalidSchema, "Empty schema"));
         }
-        let mut references = self.resolved_references(state, subject);
+        let mut references = self.resolved_references(state, subject)?;
         if strictness == Strictness::Strict {
             live_only(state, subject, &references)?;
         }
@@ -118,9 +121,13 @@ pub(super) struct Parsed {
 }
 
 /// New schemas may not refer to soft-deleted versions.
-fn live_only(state: &State, subject: &Subject, references: &[Reference]) -> Result<(), Refusal> {
+fn live_only(
+    state: &State<'_>,
+    subject: &Subject,
+    references: &[Reference],
+) -> Result<(), Refusal> {
     for reference in references {
-        let version = state.referenced(subject, reference);
+        let version = state.referenced(subject, reference)?;
         if version.is_none_or(|version| version.deleted) {
             return Err(Refusal::invalid_schema(format_args!(
                 "no schema reference found for subject \"{}\" and version {}",

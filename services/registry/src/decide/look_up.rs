@@ -6,8 +6,8 @@ use std::str::FromStr;
 use meshwork_avro::Strictness;
 
 use super::draft::{Draft, Normal, Parsed};
-use crate::refusal::Refusal;
-use crate::state::{State, SubjectState, Version};
+use crate::refusal::{Code, Refusal};
+use crate::state::{State, StateError, SubjectState, Version, VersionRow};
 use crate::subject::{DEFAULT_CONTEXT, Subject};
 use crate::texts::Texts;
 
@@ -45,100 +45,105 @@ impl fmt::Display for VersionId {
 }
 
 /// A version that was found, with the name and number that it has.
-pub type Found<'a> = (Subject, i32, &'a Version);
+pub type Found = (Subject, i32, Version);
 
 /// The versions of a subject that count, ascending.
-fn counting(
-    subject: &SubjectState,
-    deleted: bool,
-) -> impl DoubleEndedIterator<Item = (i32, &Version)> {
+fn counting(subject: &SubjectState, deleted: bool) -> impl DoubleEndedIterator<Item = &VersionRow> {
     subject
         .all()
-        .filter(move |(_, version)| deleted || !version.deleted)
+        .filter(move |version| deleted || !version.deleted)
 }
 
-/// The name itself, then, for one without context, its namesakes in the other contexts.
-fn namesakes(state: &State, subject: &Subject) -> Vec<Subject> {
-    let mut names = vec![subject.clone()];
-    if subject.context() == DEFAULT_CONTEXT {
-        names.extend(
-            state
-                .contexts()
-                .filter(|context| *context != DEFAULT_CONTEXT)
-                .map(|context| Subject::new(&format!(":{context}:{subject}"))),
-        );
-    }
-    names
-}
-
-/// The first namesake of `subject` that has a version that counts.
-fn first_with_versions<'a>(
-    state: &'a State,
+/// The name itself, or, for one without context, the first of its namesakes in the other contexts
+/// that has a version that counts.
+fn first_with_versions(
+    state: &State<'_>,
     subject: &Subject,
     deleted: bool,
-) -> Result<(Subject, &'a SubjectState), Refusal> {
-    namesakes(state, subject)
-        .into_iter()
-        .find_map(|name| {
-            let found = state.subject(&name)?;
-            counting(found, deleted).next()?;
-            Some((name, found))
-        })
-        .ok_or_else(|| Refusal::subject_not_found(subject))
+) -> Result<(Subject, SubjectState), Refusal> {
+    let with_versions = |name: &Subject| -> Result<Option<SubjectState>, StateError> {
+        Ok(state
+            .subject(name)?
+            .filter(|found| counting(found, deleted).next().is_some()))
+    };
+    if let Some(found) = with_versions(subject)? {
+        return Ok((subject.clone(), found));
+    }
+    if subject.context() == DEFAULT_CONTEXT {
+        for context in state.contexts()? {
+            if context == DEFAULT_CONTEXT {
+                continue;
+            }
+            let name = Subject::new(&format!(":{context}:{subject}"));
+            if let Some(found) = with_versions(&name)? {
+                return Ok((name, found));
+            }
+        }
+    }
+    Err(Refusal::subject_not_found(subject))
 }
 
 /// A version by its number.
 ///
 /// # Errors
 /// 40401 and 40402.
-pub fn find_version<'a>(
-    state: &'a State,
+pub fn find_version(
+    state: &State<'_>,
     subject: &Subject,
     version: VersionId,
     deleted: bool,
-) -> Result<Found<'a>, Refusal> {
+) -> Result<Found, Refusal> {
     let (name, found) = first_with_versions(state, subject, deleted)?;
     let hit = match version {
-        VersionId::Latest => counting(found, deleted).next_back(),
+        VersionId::Latest => counting(&found, deleted).next_back(),
         VersionId::Number(number) => found
             .version(number)
-            .filter(|version| deleted || !version.deleted)
-            .map(|version| (number, version)),
+            .filter(|version| deleted || !version.deleted),
     };
-    hit.map(|(number, version)| (name, number, version))
-        .ok_or_else(|| Refusal::version_not_found(version))
+    let hit = hit.ok_or_else(|| Refusal::version_not_found(version))?;
+    let version = state.with_content(&name, hit)?;
+    Ok((name, version.number, version))
 }
 
 /// The version that holds a schema.
 ///
 /// # Errors
 /// 40401, 40403, and 42201 for a text that does not parse.
-pub fn look_up<'a>(
-    state: &'a State,
+pub fn look_up(
+    state: &State<'_>,
     texts: &Texts,
     subject: &Subject,
     draft: &Draft,
     normal: Normal,
     deleted: bool,
-) -> Result<Found<'a>, Refusal> {
+) -> Result<Found, Refusal> {
     let (name, found) = first_with_versions(state, subject, deleted)?;
-    let normal = normal.or_settings(state, &name);
+    let normal = normal.or_settings(state, &name)?;
     let parsed = draft.read(state, texts, &name, normal, Strictness::Stored)?;
-    let hit = same(found, &parsed, deleted)
-        .or_else(|| same_text(found, draft, &parsed, deleted))
-        .or_else(|| equivalent(state, texts, &name, found, &parsed, deleted));
-    hit.map(|(number, version)| (name, number, version))
-        .ok_or_else(Refusal::no_such_schema)
+    let mut hit = same(&found, &parsed, deleted);
+    if hit.is_none() {
+        hit = same_text(state, &name, &found, draft, &parsed, deleted)?;
+    }
+    if hit.is_none() {
+        hit = equivalent(state, texts, &name, &found, &parsed, deleted)?;
+    }
+    let hit = hit.ok_or_else(Refusal::no_such_schema)?;
+    let version = state.with_content(&name, hit)?;
+    Ok((name, version.number, version))
 }
 
 impl Normal {
     /// Normalized where the subject's settings say so, whatever the request says.
-    pub(super) fn or_settings(self, state: &State, subject: &Subject) -> Self {
-        if state.settings_of(subject).normalize == Some(true) {
+    pub(super) fn or_settings(
+        self,
+        state: &State<'_>,
+        subject: &Subject,
+    ) -> Result<Self, StateError> {
+        Ok(if state.settings_of(subject)?.normalize == Some(true) {
             Self::Normalized
         } else {
             self
-        }
+        })
     }
 }
 
@@ -147,54 +152,65 @@ pub(super) fn same<'a>(
     subject: &'a SubjectState,
     parsed: &Parsed,
     deleted: bool,
-) -> Option<(i32, &'a Version)> {
+) -> Option<&'a VersionRow> {
     counting(subject, deleted)
         .rev()
-        .find(|(_, version)| version.content.guid == parsed.content.guid)
+        .find(|version| version.guid == parsed.content.guid)
 }
 
 /// For a draft without metadata and rules: the newest version with this text, whatever its own are.
 fn same_text<'a>(
+    state: &State<'_>,
+    name: &Subject,
     subject: &'a SubjectState,
     draft: &Draft,
     parsed: &Parsed,
     deleted: bool,
-) -> Option<(i32, &'a Version)> {
+) -> Result<Option<&'a VersionRow>, StateError> {
     if draft.metadata.is_some() || draft.rule_set.is_some() {
-        return None;
+        return Ok(None);
     }
-    counting(subject, deleted).rev().find(|(_, version)| {
-        version.content.text == parsed.content.text
-            && version.content.references == parsed.content.references
-    })
+    for version in counting(subject, deleted).rev() {
+        let content = state.content_of(name, version)?;
+        if content.text == parsed.content.text && content.references == parsed.content.references {
+            return Ok(Some(version));
+        }
+    }
+    Ok(None)
 }
 
 /// The newest version that means the same: equal as parsed, or one of the two has in its text what
 /// the other refers to. Metadata and rules must be equal.
 pub(super) fn equivalent<'a>(
-    state: &State,
+    state: &State<'_>,
     texts: &Texts,
     name: &Subject,
     subject: &'a SubjectState,
     parsed: &Parsed,
     deleted: bool,
-) -> Option<(i32, &'a Version)> {
+) -> Result<Option<&'a VersionRow>, Refusal> {
     let draft = &parsed.content;
     let digest = Texts::digest_of(&parsed.schema);
-    counting(subject, deleted).rev().find(|(_, version)| {
-        let stored = &version.content;
+    for version in counting(subject, deleted).rev() {
+        let stored = state.content_of(name, version)?;
         if stored.metadata != draft.metadata || stored.rule_set != draft.rule_set {
-            return false;
+            continue;
         }
-        let Ok(other) = texts.digest(state, name, version.id, stored) else {
-            return false;
+        let other = match texts.digest(state, name, version) {
+            Ok(other) => other,
+            Err(refusal) if refusal.code == Code::InvalidSchema => continue,
+            Err(refusal) => return Err(refusal),
         };
-        if stored.references == draft.references {
+        let equal = if stored.references == draft.references {
             other.by_name == digest.by_name
         } else {
             draft.references.is_empty() && other.inlined == digest.inlined
+        };
+        if equal {
+            return Ok(Some(version));
         }
-    })
+    }
+    Ok(None)
 }
 
 #[cfg(test)]

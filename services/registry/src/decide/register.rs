@@ -13,7 +13,7 @@ use crate::record::{
     ContextValue, Key, Metadata, Mode, Record, RuleSet, SchemaValue, Settings, to_json,
 };
 use crate::refusal::{Code, Refusal};
-use crate::state::{State, SubjectState, Version};
+use crate::state::{State, StateError, SubjectState, Version, VersionRow};
 use crate::subject::{DEFAULT_CONTEXT, Subject};
 use crate::texts::Texts;
 
@@ -50,14 +50,18 @@ pub struct Registration {
 }
 
 impl Registration {
-    fn existing(subject: &Subject, (number, version): (i32, &Version)) -> Self {
-        Self {
+    fn existing(
+        state: &State<'_>,
+        subject: &Subject,
+        version: &VersionRow,
+    ) -> Result<Self, StateError> {
+        Ok(Self {
             subject: subject.clone(),
-            version: number,
+            version: version.number,
             id: version.id,
-            content: Arc::clone(&version.content),
+            content: state.content_of(subject, version)?,
             since: Some(version.timestamp),
-        }
+        })
     }
 }
 
@@ -66,7 +70,7 @@ impl Registration {
 /// # Errors
 /// 42208, 42205, 42201, 40901 and 42209.
 pub fn register(
-    state: &State,
+    state: &State<'_>,
     texts: &Texts,
     subject: &Subject,
     draft: &Draft,
@@ -75,28 +79,35 @@ pub fn register(
     if !subject.is_valid() {
         return Err(Refusal::invalid_subject(subject));
     }
-    let settings = state.settings_of(subject);
-    let normal = terms.normal.or_settings(state, subject);
-    let empty = SubjectState::default();
-    let versions = state.subject(subject).unwrap_or(&empty);
+    let settings = state.settings_of(subject)?;
+    let normal = terms.normal.or_settings(state, subject)?;
+    let versions = &state.subject(subject)?.unwrap_or_default();
     // What is there answers whatever the mode: a producer that registers at its start must not
     // fail because a registry is read-only.
     if !settings.adds_to_schemas()
         && let Ok(parsed) = draft.read(state, texts, subject, normal, Strictness::Stored)
         && let Some(hit) = same(versions, &parsed, false)
     {
-        return Ok(Decision::nothing(Registration::existing(subject, hit)));
+        let existing = Registration::existing(state, subject, hit)?;
+        return Ok(Decision::nothing(existing));
     }
     check_mode(state, subject, draft)?;
     let next = versions.next().ok_or_else(|| {
         Refusal::invalid_schema("the subject has as many versions as there are numbers")
     })?;
-    let draft = populate(draft, versions, &settings, next);
+    let latest = match versions.latest() {
+        Some(latest) => Some(state.content_of(subject, latest)?),
+        None => None,
+    };
+    let draft = populate(draft, latest.as_deref(), &settings, next);
     let parsed = draft.read(state, texts, subject, normal, Strictness::Strict)?;
-    if let Some(hit) = same(versions, &parsed, false)
-        .or_else(|| equivalent(state, texts, subject, versions, &parsed, false))
-    {
-        return Ok(Decision::nothing(Registration::existing(subject, hit)));
+    let mut hit = same(versions, &parsed, false);
+    if hit.is_none() {
+        hit = equivalent(state, texts, subject, versions, &parsed, false)?;
+    }
+    if let Some(hit) = hit {
+        let existing = Registration::existing(state, subject, hit)?;
+        return Ok(Decision::nothing(existing));
     }
     if !terms.force {
         require_compatible(state, texts, subject, versions, &settings, &parsed)?;
@@ -112,7 +123,7 @@ pub fn register(
     }
     let id = id_for(state, subject, &parsed.content, terms.ids_taken)?;
     let content = Arc::new(parsed.content);
-    let records = records(state, subject, versions, next, id, &content);
+    let records = records(state, subject, versions, next, id, &content)?;
     let largest = records
         .iter()
         .map(|record| record.key.len() + record.value.as_ref().map_or(0, Vec::len))
@@ -144,8 +155,8 @@ pub(super) fn in_context(subject: &Subject) -> String {
     format!("Subject {} in context {context}", subject.plain())
 }
 
-fn check_mode(state: &State, subject: &Subject, draft: &Draft) -> Result<(), Refusal> {
-    let mode = state.mode_of(subject);
+fn check_mode(state: &State<'_>, subject: &Subject, draft: &Draft) -> Result<(), Refusal> {
+    let mode = state.mode_of(subject)?;
     let with_id = draft.id.is_some_and(|id| id >= 0);
     let why = match mode {
         Mode::ReadOnly | Mode::ReadOnlyOverride => "is in read-only mode",
@@ -164,10 +175,9 @@ fn check_mode(state: &State, subject: &Subject, draft: &Draft) -> Result<(), Ref
 
 /// The draft with what it leaves open: text, metadata and rules of the latest version, and what
 /// the settings lay under and over them.
-fn populate(draft: &Draft, versions: &SubjectState, settings: &Settings, next: i32) -> Draft {
+fn populate(draft: &Draft, latest: Option<&Content>, settings: &Settings, next: i32) -> Draft {
     let mut draft = draft.clone();
-    if let Some((_, latest)) = versions.latest() {
-        let content = &latest.content;
+    if let Some(content) = latest {
         if draft.text().trim().is_empty() {
             draft.schema = Some(content.text.to_string());
             draft.schema_type = Some(content.kind.to_string());
@@ -196,17 +206,21 @@ fn populate(draft: &Draft, versions: &SubjectState, settings: &Settings, next: i
 }
 
 /// The id of this content in the context, also if nothing holds it any more; else a new one.
-fn id_for(state: &State, subject: &Subject, content: &Content, taken: i32) -> Result<i32, Refusal> {
+fn id_for(
+    state: &State<'_>,
+    subject: &Subject,
+    content: &Content,
+    taken: i32,
+) -> Result<i32, Refusal> {
     let context = subject.context();
-    let known = state.context(context).and_then(|ids| {
-        ids.id_of(&content.guid)
-            .or_else(|| ids.former_id_of(&content.guid))
-    });
-    if let Some(id) = known {
+    if let Some(id) = state.id_of(context, &content.guid)? {
+        return Ok(id);
+    }
+    if let Some(id) = state.former_id_of(context, &content.guid)? {
         return Ok(id);
     }
     state
-        .greatest_id(context)
+        .greatest_id(context)?
         .max(taken)
         .checked_add(1)
         .ok_or_else(|| {
@@ -218,16 +232,16 @@ fn id_for(state: &State, subject: &Subject, content: &Content, taken: i32) -> Re
 }
 
 fn records(
-    state: &State,
+    state: &State<'_>,
     subject: &Subject,
     versions: &SubjectState,
     version: i32,
     id: i32,
     content: &Content,
-) -> Vec<Record> {
+) -> Result<Vec<Record>, StateError> {
     let mut records = Vec::with_capacity(1);
     let context = subject.context();
-    if context != DEFAULT_CONTEXT && state.context(context).is_none() {
+    if !state.has_context(context)? {
         let value = ContextValue {
             tenant: "default".to_owned(),
             context: context.to_owned(),
@@ -236,33 +250,31 @@ fn records(
             tenant: value.tenant.clone(),
             context: value.context.clone(),
         };
-        write(state, &mut records, &key, Some(to_json(&value)));
+        write(state, &mut records, &key, Some(to_json(&value)))?;
     }
     // A soft-deleted version of the same schema gives way to the new one.
-    let replaced: Vec<i32> = versions
-        .all()
-        .filter(|(_, former)| former.deleted && former.id == id)
-        .map(|(number, _)| number)
-        .filter(|number| {
-            state
-                .referrers(&(subject.clone(), *number))
-                .next()
-                .is_none()
-        })
-        .collect();
+    let mut replaced: Vec<i32> = Vec::new();
+    for former in versions.all() {
+        if former.deleted && former.id == id {
+            let place = (subject.clone(), former.number);
+            if state.referrers(&place).next().transpose()?.is_none() {
+                replaced.push(former.number);
+            }
+        }
+    }
     if !replaced.is_empty() {
-        mark(state, &mut records, context);
+        mark(state, &mut records, context)?;
     }
     for number in replaced {
         let key = Key::Schema {
             subject: subject.as_str().to_owned(),
             version: number,
         };
-        write(state, &mut records, &key, None);
+        write(state, &mut records, &key, None)?;
     }
     let (key, value) = schema_record(subject, version, id, content);
-    write(state, &mut records, &key, Some(to_json(&value)));
-    records
+    write(state, &mut records, &key, Some(to_json(&value)))?;
+    Ok(records)
 }
 
 fn schema_record(
@@ -293,8 +305,8 @@ fn schema_record(
 }
 
 /// The record of a version that is there, soft-deleted.
-pub(super) fn soft_deleted(subject: &Subject, number: i32, version: &Version) -> (Key, Vec<u8>) {
-    let (key, mut value) = schema_record(subject, number, version.id, &version.content);
+pub(super) fn soft_deleted(subject: &Subject, version: &Version) -> (Key, Vec<u8>) {
+    let (key, mut value) = schema_record(subject, version.number, version.id, &version.content);
     value.deleted = true;
     if let Some(extra) = version.extra.as_deref().cloned() {
         value.md5 = extra.md5;

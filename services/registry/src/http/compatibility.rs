@@ -23,15 +23,11 @@ pub(super) async fn with_all(
     body: Body,
 ) -> Answer {
     let draft: Draft = read(&headers, body, api.shared.config.max_body_bytes.as_usize()).await?;
-    let state = api.shared.state.read();
-    let subject = state.resolve(&subject);
-    let verdict = decide::compare_all(
-        &state,
-        &api.shared.texts,
-        &subject,
-        &draft,
-        normal(&parameters),
-    );
+    let verdict = api.shared.read(|state| {
+        let subject = state.resolve(&subject)?;
+        let normal = normal(&parameters);
+        decide::compare_all(state, &api.shared.texts, &subject, &draft, normal)
+    });
     answer(verdict, &parameters)
 }
 
@@ -44,16 +40,11 @@ pub(super) async fn with_one(
 ) -> Answer {
     let wanted: VersionId = version.parse()?;
     let draft: Draft = read(&headers, body, api.shared.config.max_body_bytes.as_usize()).await?;
-    let state = api.shared.state.read();
-    let subject = state.resolve(&subject);
-    let verdict = decide::compare_one(
-        &state,
-        &api.shared.texts,
-        &subject,
-        wanted,
-        &draft,
-        normal(&parameters),
-    );
+    let verdict = api.shared.read(|state| {
+        let subject = state.resolve(&subject)?;
+        let normal = normal(&parameters);
+        decide::compare_one(state, &api.shared.texts, &subject, wanted, &draft, normal)
+    });
     answer(verdict, &parameters)
 }
 

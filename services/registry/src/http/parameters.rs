@@ -60,6 +60,28 @@ impl Parameters {
 
     /// The asked-for page of a list: `offset`, and `limit` where it is above 0, at most `most`.
     pub(super) fn page<T>(&self, items: impl Iterator<Item = T>, most: usize) -> Vec<T> {
+        let (offset, limit) = self.window(most);
+        items.skip(offset).take(limit).collect()
+    }
+
+    /// As [`Self::page`], of items that may fail to be read. None is read behind the page.
+    pub(super) fn try_page<T, E>(
+        &self,
+        items: impl Iterator<Item = Result<T, E>>,
+        most: usize,
+    ) -> Result<Vec<T>, E> {
+        let (offset, limit) = self.window(most);
+        let mut page = Vec::new();
+        for (at, item) in items.take(offset.saturating_add(limit)).enumerate() {
+            let item = item?;
+            if at >= offset {
+                page.push(item);
+            }
+        }
+        Ok(page)
+    }
+
+    fn window(&self, most: usize) -> (usize, usize) {
         let offset = self
             .number("offset")
             .and_then(|offset| usize::try_from(offset).ok())
@@ -70,7 +92,7 @@ impl Parameters {
             .filter(|limit| *limit > 0)
             .unwrap_or(most)
             .min(most);
-        items.skip(offset).take(limit).collect()
+        (offset, limit)
     }
 }
 
@@ -96,5 +118,11 @@ mod tests {
         assert_eq!(page("offset=-1&limit=-1"), [0, 1, 2, 3, 4]);
         assert_eq!(page("limit=100"), [0, 1, 2, 3, 4]);
         assert_eq!(page("limit=x&offset=y"), [0, 1, 2, 3, 4]);
+        let items = || (0..10).map(|n| if n == 4 { Err(n) } else { Ok(n) });
+        let page = |query| Parameters::parse(query).try_page(items(), 5);
+        assert_eq!(page("limit=4"), Ok(vec![0, 1, 2, 3]));
+        assert_eq!(page("offset=2&limit=2"), Ok(vec![2, 3]));
+        assert_eq!(page(""), Err(4));
+        assert_eq!(page("offset=6"), Err(4));
     }
 }

@@ -1,6 +1,5 @@
 //! `/schemas…`: schemas by id and by GUID.
 
-use std::collections::BTreeSet;
 use std::str::FromStr as _;
 
 use axum::extract::{Path, State as Held};
@@ -9,9 +8,10 @@ use meshwork_avro::Guid;
 use super::answer::{Json, not_found};
 use super::parameters::Parameters;
 use super::routes::Api;
+use super::subjects::with_prefix;
 use crate::answers::{ContextIdAnswer, PlaceAnswer, SchemaAnswer, by_id as answer_by_id};
 use crate::refusal::Refusal;
-use crate::state::{IdEntry, State, Version};
+use crate::state::{Holder, Holders, IdEntry, State, StateError};
 use crate::subject::{DEFAULT_CONTEXT, Subject};
 
 /// Most items of one list.
@@ -33,66 +33,51 @@ fn id_of(text: &str) -> Result<i32, Refusal> {
 }
 
 /// Where an id was found.
-struct Found<'a> {
-    context: &'a str,
-    entry: &'a IdEntry,
+struct Found {
+    entry: IdEntry,
     /// Only where a subject was asked for.
-    place: Option<(&'a Subject, i32, &'a Version)>,
-}
-
-fn holder<'a>(
-    state: &'a State,
-    entry: &'a IdEntry,
-    subject: Option<&Subject>,
-) -> Option<(&'a Subject, i32, &'a Version)> {
-    let all = || {
-        entry
-            .holders
-            .iter()
-            .filter(|(name, _)| subject.is_none_or(|subject| name == subject))
-            .filter_map(|(name, number)| Some((name, *number, state.version(name, *number)?)))
-    };
-    all()
-        .rfind(|(_, _, version)| !version.deleted)
-        .or_else(|| all().next_back())
+    holder: Option<Holder>,
 }
 
 /// A subject that does not hold the id is no error in the default context: other contexts are
 /// tried, then any subject. A qualified one must hold it.
-fn find<'a>(state: &'a State, id: i32, subject: Option<&str>) -> Option<Found<'a>> {
+fn find(state: &State<'_>, id: i32, subject: Option<&str>) -> Result<Option<Found>, StateError> {
     let Some(name) = subject else {
-        return Some(Found {
-            context: DEFAULT_CONTEXT,
-            entry: state.id(DEFAULT_CONTEXT, id)?,
-            place: None,
-        });
-    };
-    let wanted = state.resolve(name);
-    let within = |context: &'a str, wanted: Option<&Subject>| {
-        let entry = state.id(context, id)?;
-        Some(Found {
-            context,
+        let entry = state.id(DEFAULT_CONTEXT, id)?;
+        return Ok(entry.map(|entry| Found {
             entry,
-            place: Some(holder(state, entry, wanted)?),
-        })
+            holder: None,
+        }));
+    };
+    let wanted = state.resolve(name)?;
+    let within = |context: &str, wanted: Option<&Subject>| -> Result<Option<Found>, StateError> {
+        let Some(holder) = state.last_holder(context, id, wanted)? else {
+            return Ok(None);
+        };
+        let entry = state.id(context, id)?;
+        Ok(entry.map(|entry| Found {
+            entry,
+            holder: Some(holder),
+        }))
     };
     if wanted.context() != DEFAULT_CONTEXT {
-        let context = state.contexts().find(|name| *name == wanted.context())?;
         // `:.ctx:` names the context and no subject in it.
-        let wanted = Some(&wanted).filter(|wanted| !wanted.plain().is_empty());
-        return within(context, wanted);
+        let any = wanted.plain().is_empty();
+        return within(wanted.context(), (!any).then_some(&wanted));
     }
-    within(DEFAULT_CONTEXT, Some(&wanted))
-        .or_else(|| {
-            state
-                .contexts()
-                .filter(|context| *context != DEFAULT_CONTEXT)
-                .find_map(|context| {
-                    let namesake = Subject::new(&format!(":{context}:{wanted}"));
-                    within(context, Some(&namesake))
-                })
-        })
-        .or_else(|| within(DEFAULT_CONTEXT, None))
+    if let Some(found) = within(DEFAULT_CONTEXT, Some(&wanted))? {
+        return Ok(Some(found));
+    }
+    for context in state.contexts()? {
+        if context == DEFAULT_CONTEXT {
+            continue;
+        }
+        let namesake = Subject::new(&format!(":{context}:{wanted}"));
+        if let Some(found) = within(&context, Some(&namesake))? {
+            return Ok(Some(found));
+        }
+    }
+    within(DEFAULT_CONTEXT, None)
 }
 
 pub(super) async fn by_id(
@@ -101,46 +86,69 @@ pub(super) async fn by_id(
     parameters: Parameters,
 ) -> Answer {
     let id = id_of(&id)?;
-    let state = api.shared.state.read();
     let subject = parameters.text("subject");
-    let found = find(&state, id, subject).ok_or_else(|| Refusal::schema_not_found(id))?;
-    let resolved = resolved_text(&api, &state, &found, &parameters)?;
     let max_id = parameters.flag("fetchMaxId");
-    if subject.is_none() && resolved.is_none() && !max_id {
-        return Ok(Json(answer_by_id(&state, found.entry)));
+    let resolved = is_resolved(&parameters);
+    if subject.is_none() && !resolved && !max_id {
+        return answer_by_id(&api.shared, DEFAULT_CONTEXT, id).map(Json);
     }
-    let mut answer = SchemaAnswer::of_id(&state, found.entry);
-    if let Some((subject, number, version)) = found.place {
-        answer = SchemaAnswer {
-            id: None,
-            ..SchemaAnswer::of_version(subject, number, version)
+    api.shared.read(|state| {
+        let found = find(state, id, subject)?.ok_or_else(|| Refusal::schema_not_found(id))?;
+        let text = resolved_text(&api, state, &found, resolved)?;
+        let version = match &found.holder {
+            Some(Holder {
+                place: (subject, number),
+                ..
+            }) => state
+                .version(subject, *number)?
+                .map(|version| (subject, version)),
+            None => None,
         };
-    }
-    if let Some(text) = &resolved {
-        answer.schema = Some(text);
-    }
-    answer.max_id = max_id.then(|| state.greatest_id(found.context));
-    Ok(Json(answer.to_bytes()))
+        let mut answer = match &version {
+            Some((subject, version)) => SchemaAnswer {
+                id: None,
+                ..SchemaAnswer::of_version(subject, version)
+            },
+            None => SchemaAnswer::of_id(state, &found.entry)?,
+        };
+        if let Some(text) = &text {
+            answer.schema = Some(text);
+        }
+        if max_id {
+            answer.max_id = Some(state.greatest_id(&found.entry.context)?);
+        }
+        Ok(Json(answer.to_bytes()))
+    })
 }
 
-/// The text with its references inlined, where `format=resolved` asks for it.
+/// Whether the text is asked for with its references inlined.
+fn is_resolved(parameters: &Parameters) -> bool {
+    parameters.text("format") == Some("resolved")
+}
+
+/// The text with its references inlined, if it has any.
 fn resolved_text(
     api: &Api,
-    state: &State,
-    found: &Found<'_>,
-    parameters: &Parameters,
+    state: &State<'_>,
+    found: &Found,
+    resolved: bool,
 ) -> Result<Option<String>, Refusal> {
-    if parameters.text("format") != Some("resolved") || found.entry.content.references.is_empty() {
+    let content = &found.entry.content;
+    if !resolved || content.references.is_empty() {
         return Ok(None);
     }
-    let place = found.place.or_else(|| holder(state, found.entry, None));
-    let Some((subject, _, version)) = place else {
+    let (context, id) = (&found.entry.context, found.entry.id);
+    let holder = match &found.holder {
+        Some(holder) => Some(holder.clone()),
+        None => state.last_holder(context, id, None)?,
+    };
+    let Some(holder) = holder else {
         return Ok(None);
     };
     let schema = api
         .shared
         .texts
-        .stored(state, subject, version.id, &version.content)?;
+        .of_content(state, &holder.place.0, content)?;
     Ok(Some(schema.resolved_text()))
 }
 
@@ -150,51 +158,38 @@ pub(super) async fn text_by_id(
     parameters: Parameters,
 ) -> Answer {
     let id = id_of(&id)?;
-    let state = api.shared.state.read();
-    let found = find(&state, id, parameters.text("subject"))
-        .ok_or_else(|| Refusal::schema_not_found(id))?;
-    let text = match resolved_text(&api, &state, &found, &parameters)? {
-        Some(text) => text,
-        None => found.entry.content.text.to_string(),
-    };
-    Ok(Json(text.into()))
+    api.shared.read(|state| {
+        let found = find(state, id, parameters.text("subject"))?
+            .ok_or_else(|| Refusal::schema_not_found(id))?;
+        let text = match resolved_text(&api, state, &found, is_resolved(&parameters))? {
+            Some(text) => text,
+            None => found.entry.content.text.to_string(),
+        };
+        Ok(Json(text.into()))
+    })
 }
 
-/// The versions that hold an id, live ones unless all are asked for.
-fn places<'a>(
-    state: &'a State,
+/// The versions that hold an id, live ones unless all are asked for, in the order of subject and
+/// version.
+fn places<'s>(
+    state: &'s State<'_>,
     id: &str,
     parameters: &Parameters,
-) -> Result<Vec<PlaceAnswer<'a>>, Refusal> {
+) -> Result<Holders<'s>, Refusal> {
     let id = id_of(id).map_err(|refusal| match refusal.code {
         crate::refusal::Code::SchemaNotFound => Refusal::no_such_schema(),
         _ => refusal,
     })?;
     let subject = parameters.text("subject");
-    let entry = find(state, id, subject)
+    let entry = find(state, id, subject)?
         .ok_or_else(Refusal::no_such_schema)?
         .entry;
-    let wanted = subject.map(|name| state.resolve(name));
+    let wanted = match subject {
+        Some(name) => Some(state.resolve(name)?).filter(|wanted| !wanted.plain().is_empty()),
+        None => None,
+    };
     let deleted = parameters.flag("deleted");
-    Ok(entry
-        .holders
-        .iter()
-        .filter(|(name, _)| {
-            wanted
-                .as_ref()
-                .is_none_or(|wanted| wanted.plain().is_empty() || name == wanted)
-        })
-        .filter(|(name, number)| {
-            deleted
-                || state
-                    .version(name, *number)
-                    .is_some_and(|version| !version.deleted)
-        })
-        .map(|(name, number)| PlaceAnswer {
-            subject: name.as_str(),
-            version: *number,
-        })
-        .collect())
+    Ok(state.holders(&entry.context, id, deleted, wanted.as_ref()))
 }
 
 pub(super) async fn subjects_of_id(
@@ -202,12 +197,24 @@ pub(super) async fn subjects_of_id(
     Path(id): Path<String>,
     parameters: Parameters,
 ) -> Answer {
-    let state = api.shared.state.read();
-    let subjects: BTreeSet<&str> = places(&state, &id, &parameters)?
-        .into_iter()
-        .map(|place| place.subject)
-        .collect();
-    Ok(Json::of(&parameters.page(subjects.into_iter(), MOST)))
+    let page = api.shared.read_apart(move |state| {
+        // Those of one subject follow each other.
+        let mut last: Option<Subject> = None;
+        let subjects = places(state, &id, &parameters)?.filter_map(|holder| {
+            let subject = match holder {
+                Ok(holder) => holder.place.0,
+                Err(error) => return Some(Err(error)),
+            };
+            (last.as_ref() != Some(&subject)).then(|| {
+                last = Some(subject.clone());
+                Ok(subject)
+            })
+        });
+        let subjects = parameters.try_page(subjects, MOST)?;
+        let subjects: Vec<&str> = subjects.iter().map(Subject::as_str).collect();
+        Ok(Json::of(&subjects))
+    });
+    page.await
 }
 
 pub(super) async fn versions_of_id(
@@ -215,23 +222,26 @@ pub(super) async fn versions_of_id(
     Path(id): Path<String>,
     parameters: Parameters,
 ) -> Answer {
-    let state = api.shared.state.read();
-    let places = places(&state, &id, &parameters)?;
-    Ok(Json::of(&parameters.page(places.into_iter(), MOST)))
+    let page = api.shared.read_apart(move |state| {
+        let places = parameters.try_page(places(state, &id, &parameters)?, MOST)?;
+        let places: Vec<PlaceAnswer<'_>> = places
+            .iter()
+            .map(|holder| PlaceAnswer {
+                subject: holder.place.0.as_str(),
+                version: holder.place.1,
+            })
+            .collect();
+        Ok(Json::of(&places))
+    });
+    page.await
 }
 
 /// The ids of a GUID, by context.
-fn ids<'a>(state: &'a State, guid: &str) -> Vec<ContextIdAnswer<'a>> {
-    let Ok(guid) = Guid::from_str(guid) else {
-        return Vec::new();
-    };
-    state
-        .contexts()
-        .filter_map(|context| {
-            let id = state.context(context)?.id_of(&guid)?;
-            Some(ContextIdAnswer { context, id })
-        })
-        .collect()
+fn ids(state: &State<'_>, guid: &str) -> Result<Vec<(String, i32)>, StateError> {
+    match Guid::from_str(guid) {
+        Ok(guid) => state.ids_of(&guid),
+        Err(_) => Ok(Vec::new()),
+    }
 }
 
 pub(super) async fn by_guid(
@@ -239,46 +249,66 @@ pub(super) async fn by_guid(
     Path(guid): Path<String>,
     parameters: Parameters,
 ) -> Answer {
-    let state = api.shared.state.read();
     let missing = || Refusal::schema_not_found(&guid);
-    let first = ids(&state, &guid).into_iter().next().ok_or_else(missing)?;
-    let found = Found {
-        context: first.context,
-        entry: state.id(first.context, first.id).ok_or_else(missing)?,
-        place: None,
-    };
-    let resolved = resolved_text(&api, &state, &found, &parameters)?;
-    let Some(text) = resolved else {
-        return Ok(Json(answer_by_id(&state, found.entry)));
-    };
-    let mut answer = SchemaAnswer::of_id(&state, found.entry);
-    answer.schema = Some(&text);
-    Ok(Json(answer.to_bytes()))
+    let first = api.shared.read(|state| {
+        let (context, id) = ids(state, &guid)?.into_iter().next().ok_or_else(missing)?;
+        let found = Found {
+            entry: state.id(&context, id)?.ok_or_else(missing)?,
+            holder: None,
+        };
+        let Some(text) = resolved_text(&api, state, &found, is_resolved(&parameters))? else {
+            return Ok(Err((context, id)));
+        };
+        let mut answer = SchemaAnswer::of_id(state, &found.entry)?;
+        answer.schema = Some(&text);
+        Ok(Ok(Json(answer.to_bytes())))
+    })?;
+    match first {
+        Ok(answer) => Ok(answer),
+        Err((context, id)) => answer_by_id(&api.shared, &context, id).map(Json),
+    }
 }
 
-pub(super) async fn ids_of_guid(Held(api): Held<Api>, Path(guid): Path<String>) -> Json {
-    Json::of(&ids(&api.shared.state.read(), &guid))
+pub(super) async fn ids_of_guid(Held(api): Held<Api>, Path(guid): Path<String>) -> Answer {
+    let ids = api.shared.read(|state| Ok(ids(state, &guid)?))?;
+    let ids: Vec<ContextIdAnswer<'_>> = ids
+        .iter()
+        .map(|(context, id)| ContextIdAnswer { context, id: *id })
+        .collect();
+    Ok(Json::of(&ids))
 }
 
 /// Versions of subjects of the default context, or of the one that `subjectPrefix` names.
-pub(super) async fn list(Held(api): Held<Api>, parameters: Parameters) -> Json {
-    let state = api.shared.state.read();
-    let prefix = parameters.text("subjectPrefix").unwrap_or_default();
-    let deleted = parameters.flag("deleted");
-    let latest_only = parameters.flag("latestOnly");
-    let versions = state
-        .subjects()
-        .filter(|(subject, _)| super::subjects::has_prefix(subject, prefix))
-        .flat_map(|(subject, versions)| {
+pub(super) async fn list(Held(api): Held<Api>, parameters: Parameters) -> Answer {
+    let page = api.shared.read_apart(move |state| {
+        let prefix = parameters.text("subjectPrefix").unwrap_or_default();
+        let deleted = parameters.flag("deleted");
+        let latest_only = parameters.flag("latestOnly");
+        let rows = with_prefix(state, prefix).flat_map(|subject| {
+            let (subject, versions) = match subject {
+                Ok(subject) => subject,
+                Err(error) => return vec![Err(error)],
+            };
             let mut counting: Vec<_> = versions
                 .all()
-                .filter(|(_, version)| deleted || !version.deleted)
-                .map(|(number, version)| SchemaAnswer::of_version(subject, number, version))
+                .filter(|version| deleted || !version.deleted)
+                .map(|version| Ok((subject.clone(), version.clone())))
                 .collect();
             if latest_only && counting.len() > 1 {
                 counting.drain(..counting.len() - 1);
             }
             counting
         });
-    Json::of(&parameters.page(versions, MOST))
+        let mut versions = Vec::new();
+        for (subject, row) in parameters.try_page(rows, MOST)? {
+            let version = state.with_content(&subject, &row)?;
+            versions.push((subject, version));
+        }
+        let answers: Vec<SchemaAnswer<'_>> = versions
+            .iter()
+            .map(|(subject, version)| SchemaAnswer::of_version(subject, version))
+            .collect();
+        Ok(Json::of(&answers))
+    });
+    page.await
 }

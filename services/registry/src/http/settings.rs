@@ -17,8 +17,9 @@ use crate::subject::Subject;
 
 type Answer = Result<Json, Refusal>;
 
-pub(super) async fn global(Held(api): Held<Api>) -> Json {
-    Json::of(&api.shared.state.read().global_settings())
+pub(super) async fn global(Held(api): Held<Api>) -> Answer {
+    let settings = api.shared.read(|state| Ok(state.global_settings()?))?;
+    Ok(Json::of(&settings))
 }
 
 pub(super) async fn of_subject(
@@ -26,10 +27,11 @@ pub(super) async fn of_subject(
     Path(subject): Path<String>,
     parameters: Parameters,
 ) -> Answer {
-    let state = api.shared.state.read();
     let subject = Subject::new(&subject);
-    let settings =
-        decide::read_settings(&state, Some(&subject), parameters.flag("defaultToGlobal"))?;
+    let or_what_holds = parameters.flag("defaultToGlobal");
+    let settings = api
+        .shared
+        .read(|state| decide::read_settings(state, Some(&subject), or_what_holds))?;
     Ok(Json::of(&settings))
 }
 
@@ -72,11 +74,11 @@ async fn delete(api: &Api, scope: Option<Subject>) -> Answer {
     Ok(Json::of(&settings))
 }
 
-pub(super) async fn global_mode(Held(api): Held<Api>) -> Json {
-    let mode = api.shared.state.read().own_mode(None).unwrap_or_default();
-    Json::of(&ModeAnswer {
-        mode: mode.to_string(),
-    })
+pub(super) async fn global_mode(Held(api): Held<Api>) -> Answer {
+    let mode = api.shared.read(|state| Ok(state.own_mode(None)?))?;
+    Ok(Json::of(&ModeAnswer {
+        mode: mode.unwrap_or_default().to_string(),
+    }))
 }
 
 pub(super) async fn mode(
@@ -84,13 +86,14 @@ pub(super) async fn mode(
     Path(subject): Path<String>,
     parameters: Parameters,
 ) -> Answer {
-    let state = api.shared.state.read();
     let subject = Subject::new(&subject);
-    let mode = if parameters.flag("defaultToGlobal") {
-        Some(state.mode_of(&subject))
-    } else {
-        state.own_mode(Some(&subject))
-    };
+    let mode = api.shared.read(|state| {
+        Ok(if parameters.flag("defaultToGlobal") {
+            Some(state.mode_of(&subject)?)
+        } else {
+            state.own_mode(Some(&subject))?
+        })
+    })?;
     let mode = mode.ok_or_else(|| {
         Refusal::new(
             Code::NoSubjectMode,
@@ -102,11 +105,11 @@ pub(super) async fn mode(
     }))
 }
 
-pub(super) async fn contexts(Held(api): Held<Api>, parameters: Parameters) -> Json {
-    let state = api.shared.state.read();
+pub(super) async fn contexts(Held(api): Held<Api>, parameters: Parameters) -> Answer {
     let prefix = parameters.text("contextPrefix").unwrap_or_default();
-    let names = state.contexts().filter(|name| name.starts_with(prefix));
-    Json::of(&parameters.page(names, MOST))
+    let names = api.shared.read(|state| Ok(state.contexts()?))?;
+    let names = names.iter().filter(|name| name.starts_with(prefix));
+    Ok(Json::of(&parameters.page(names, MOST)))
 }
 
 pub(super) async fn root() -> Json {

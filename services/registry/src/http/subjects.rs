@@ -14,7 +14,7 @@ use super::routes::Api;
 use crate::answers::SchemaAnswer;
 use crate::decide::{self, Draft, Normal, Terms, VersionId};
 use crate::refusal::{Code, Refusal};
-use crate::state::{State, SubjectState};
+use crate::state::{State, StateError, SubjectState};
 use crate::subject::Subject;
 
 type Answer = Result<Json, Refusal>;
@@ -41,15 +41,34 @@ fn listed(deleted: bool, parameters: &Parameters) -> bool {
     }
 }
 
-pub(super) async fn list(Held(api): Held<Api>, parameters: Parameters) -> Json {
-    let state = api.shared.state.read();
-    let prefix = parameters.text("subjectPrefix").unwrap_or(":*:");
-    let names = state
-        .subjects()
-        .filter(|(subject, _)| has_prefix(subject, prefix))
-        .filter(|(_, versions)| listed(versions.latest().is_none(), &parameters))
-        .map(|(subject, _)| subject.as_str());
-    Json::of(&parameters.page(names, MOST))
+/// The subjects under a prefix, in the order of their full names.
+pub(super) fn with_prefix<'s>(
+    state: &'s State<'_>,
+    prefix: &'s str,
+) -> impl Iterator<Item = Result<(Subject, SubjectState), StateError>> + 's {
+    let begins = match prefix.strip_prefix(":*:") {
+        Some(_) => Subject::new(""),
+        None => Subject::new(prefix),
+    };
+    state.subjects(begins.as_str()).filter(move |subject| {
+        subject
+            .as_ref()
+            .map_or(true, |(subject, _)| has_prefix(subject, prefix))
+    })
+}
+
+pub(super) async fn list(Held(api): Held<Api>, parameters: Parameters) -> Answer {
+    let page = api.shared.read_apart(move |state| {
+        let prefix = parameters.text("subjectPrefix").unwrap_or(":*:");
+        let names = with_prefix(state, prefix).filter_map(|subject| match subject {
+            Ok((_, versions)) if !listed(versions.latest().is_none(), &parameters) => None,
+            subject => Some(subject.map(|(subject, _)| subject)),
+        });
+        let names = parameters.try_page(names, MOST)?;
+        let names: Vec<&str> = names.iter().map(Subject::as_str).collect();
+        Ok(Json::of(&names))
+    });
+    page.await
 }
 
 pub(super) fn normal(parameters: &Parameters) -> Normal {
@@ -78,7 +97,7 @@ pub(super) async fn register(
     let registration = api
         .writer
         .submit(move |state, texts, taken| {
-            let subject = state.resolve(&subject);
+            let subject = state.resolve(&subject)?;
             let terms = Terms {
                 ids_taken: taken.of(subject.context()),
                 ..terms
@@ -105,18 +124,17 @@ pub(super) async fn look_up(
     body: Body,
 ) -> Answer {
     let draft: Draft = read(&headers, body, api.shared.config.max_body_bytes.as_usize()).await?;
-    let state = api.shared.state.read();
-    let (name, number, version) = decide::look_up(
-        &state,
-        &api.shared.texts,
-        &state.resolve(&subject),
-        &draft,
-        normal(&parameters),
-        parameters.flag("deleted"),
-    )?;
-    Ok(Json(
-        SchemaAnswer::of_version(&name, number, version).to_bytes(),
-    ))
+    let (name, _, version) = api.shared.read(|state| {
+        decide::look_up(
+            state,
+            &api.shared.texts,
+            &state.resolve(&subject)?,
+            &draft,
+            normal(&parameters),
+            parameters.flag("deleted"),
+        )
+    })?;
+    Ok(Json(SchemaAnswer::of_version(&name, &version).to_bytes()))
 }
 
 pub(super) async fn delete(
@@ -128,19 +146,19 @@ pub(super) async fn delete(
     let versions = api
         .writer
         .submit(move |state, _, _| {
-            decide::delete_subject(state, &state.resolve(&subject), permanent)
+            decide::delete_subject(state, &state.resolve(&subject)?, permanent)
         })
         .await?;
     Ok(Json::of(&versions))
 }
 
-fn known<'a>(
-    state: &'a State,
+fn known(
+    state: &State<'_>,
     subject: &Subject,
     parameters: &Parameters,
-) -> Result<&'a SubjectState, Refusal> {
+) -> Result<SubjectState, Refusal> {
     state
-        .subject(subject)
+        .subject(subject)?
         .filter(|versions| {
             versions.latest().is_some()
                 || parameters.flag("deleted")
@@ -155,17 +173,18 @@ pub(super) async fn versions(
     Path(subject): Path<String>,
     parameters: Parameters,
 ) -> Answer {
-    let state = api.shared.state.read();
-    let subject = state.resolve(&subject);
+    let versions = api
+        .shared
+        .read(|state| known(state, &state.resolve(&subject)?, &parameters))?;
     let negative = parameters.flag("deletedAsNegative");
-    let numbers = known(&state, &subject, &parameters)?
+    let numbers = versions
         .all()
-        .filter(|(_, version)| negative || listed(version.deleted, &parameters))
-        .map(|(number, version)| {
+        .filter(|version| negative || listed(version.deleted, &parameters))
+        .map(|version| {
             if negative && version.deleted {
-                -number
+                -version.number
             } else {
-                number
+                version.number
             }
         });
     Ok(Json::of(&parameters.page(numbers, MOST)))
@@ -177,25 +196,26 @@ pub(super) async fn version(
     parameters: Parameters,
 ) -> Answer {
     let wanted: VersionId = version.parse()?;
-    let state = api.shared.state.read();
-    let subject = state.resolve(&subject);
-    let (name, number, version) =
-        decide::find_version(&state, &subject, wanted, parameters.flag("deleted"))?;
-    let mut answer = SchemaAnswer::of_version(&name, number, version);
-    let resolved = if parameters.text("format") == Some("resolved") {
-        let texts = &api.shared.texts;
-        Some(
-            texts
-                .stored(&state, &name, version.id, &version.content)?
-                .resolved_text(),
-        )
-    } else {
-        None
-    };
-    if let Some(text) = &resolved {
-        answer.schema = Some(text);
-    }
-    Ok(Json(answer.to_bytes()))
+    api.shared.read(|state| {
+        let subject = state.resolve(&subject)?;
+        let (name, _, version) =
+            decide::find_version(state, &subject, wanted, parameters.flag("deleted"))?;
+        let mut answer = SchemaAnswer::of_version(&name, &version);
+        let resolved = if parameters.text("format") == Some("resolved") {
+            let texts = &api.shared.texts;
+            Some(
+                texts
+                    .of_content(state, &name, &version.content)?
+                    .resolved_text(),
+            )
+        } else {
+            None
+        };
+        if let Some(text) = &resolved {
+            answer.schema = Some(text);
+        }
+        Ok(Json(answer.to_bytes()))
+    })
 }
 
 pub(super) async fn version_text(
@@ -204,10 +224,10 @@ pub(super) async fn version_text(
     parameters: Parameters,
 ) -> Answer {
     let wanted: VersionId = version.parse()?;
-    let state = api.shared.state.read();
-    let subject = state.resolve(&subject);
-    let (_, _, version) =
-        decide::find_version(&state, &subject, wanted, parameters.flag("deleted"))?;
+    let (_, _, version) = api.shared.read(|state| {
+        let subject = state.resolve(&subject)?;
+        decide::find_version(state, &subject, wanted, parameters.flag("deleted"))
+    })?;
     Ok(Json(version.content.text.to_string().into()))
 }
 
@@ -221,7 +241,7 @@ pub(super) async fn delete_version(
     let number = api
         .writer
         .submit(move |state, _, _| {
-            decide::delete_version(state, &state.resolve(&subject), wanted, permanent)
+            decide::delete_version(state, &state.resolve(&subject)?, wanted, permanent)
         })
         .await?;
     Ok(Json::of(&number))
@@ -233,17 +253,23 @@ pub(super) async fn referenced_by(
     parameters: Parameters,
 ) -> Answer {
     let wanted: VersionId = version.parse()?;
-    let state = api.shared.state.read();
-    let subject = state.resolve(&subject);
-    let deleted = parameters.flag("deleted");
-    let (name, number, _) = decide::find_version(&state, &subject, wanted, deleted)?;
-    let ids: BTreeSet<i32> = state
-        .referrers(&(name, number))
-        .filter_map(|(subject, number)| state.version(subject, *number))
-        .filter(|referrer| deleted || !referrer.deleted)
-        .map(|referrer| referrer.id)
-        .collect();
-    Ok(Json::of(&parameters.page(ids.into_iter(), MOST)))
+    let page = api.shared.read_apart(move |state| {
+        let subject = state.resolve(&subject)?;
+        let deleted = parameters.flag("deleted");
+        let (name, number, _) = decide::find_version(state, &subject, wanted, deleted)?;
+        let mut ids: BTreeSet<i32> = BTreeSet::new();
+        for referrer in state.referrers(&(name, number)) {
+            let (subject, number) = referrer?;
+            ids.extend(
+                state
+                    .version_row(&subject, number)?
+                    .filter(|referrer| deleted || !referrer.deleted)
+                    .map(|referrer| referrer.id),
+            );
+        }
+        Ok(Json::of(&parameters.page(ids.into_iter(), MOST)))
+    });
+    page.await
 }
 
 /// The newest live version whose metadata has the asked-for properties, given as `key=…&value=…`.
@@ -252,23 +278,26 @@ pub(super) async fn by_metadata(
     Path(subject): Path<String>,
     parameters: Parameters,
 ) -> Answer {
-    let state = api.shared.state.read();
-    let subject = state.resolve(&subject);
-    let wanted = parameters.pairs("key", "value");
-    let deleted = parameters.flag("deleted");
-    let versions = known(&state, &subject, &parameters)?;
-    let (number, version) = versions
-        .all()
-        .rev()
-        .filter(|(_, version)| deleted || !version.deleted)
-        .find(|(_, version)| {
+    api.shared.read(|state| {
+        let subject = state.resolve(&subject)?;
+        let wanted = parameters.pairs("key", "value");
+        let deleted = parameters.flag("deleted");
+        let versions = known(state, &subject, &parameters)?;
+        for version in versions.all().rev() {
+            if version.deleted && !deleted {
+                continue;
+            }
+            let version = state.with_content(&subject, version)?;
             let metadata = version.content.metadata.as_ref();
-            wanted.iter().all(|(key, value)| {
+            let has = wanted.iter().all(|(key, value)| {
                 metadata.is_some_and(|m| m.properties.get(*key).is_some_and(|v| v == value))
-            })
-        })
-        .ok_or_else(Refusal::no_such_schema)?;
-    Ok(Json(
-        SchemaAnswer::of_version(&subject, number, version).to_bytes(),
-    ))
+            });
+            if has {
+                return Ok(Json(
+                    SchemaAnswer::of_version(&subject, &version).to_bytes(),
+                ));
+            }
+        }
+        Err(Refusal::no_such_schema())
+    })
 }

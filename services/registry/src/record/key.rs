@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Oddity;
-use super::text::to_json;
+use super::text::{from_json, to_json};
 
 /// Subject of the NOOP record that holds what Meshwork must not forget. Other registries see a
 /// NOOP and take no notice.
@@ -140,10 +140,7 @@ impl ReadKey {
     /// # Errors
     /// Bytes that are no key, or of an unknown kind.
     pub fn parse(bytes: &[u8]) -> Result<Self, Oddity> {
-        // By way of a map: a repeated member is legal JSON, and its last value counts.
-        let map: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_slice(bytes).map_err(|_| Oddity::UnreadableKey)?;
-        let wire: Wire = serde_json::from_value(map.into()).map_err(|_| Oddity::UnreadableKey)?;
+        let wire: Wire = from_json(bytes).ok_or(Oddity::UnreadableKey)?;
         let needed = |text: Option<String>| text.ok_or(Oddity::UnreadableKey);
         let keytype = needed(wire.keytype)?;
         let key = match keytype.as_str() {
@@ -274,6 +271,16 @@ mod tests {
             );
             assert!(!read.canonical, "{text}");
         }
+        let repeated = ReadKey::parse(
+            br#"{"keytype":"NOOP","subject":"a","version":2,"keytype":"SCHEMA","subject":"s"}"#,
+        );
+        assert_eq!(
+            repeated.unwrap().key,
+            Key::Schema {
+                subject: "s".to_owned(),
+                version: 2
+            }
+        );
         let global = ReadKey::parse(br#"{"subject":null,"magic":0,"keytype":"CONFIG"}"#).unwrap();
         assert_eq!(global.key, Key::Config { subject: None });
     }
@@ -284,6 +291,7 @@ mod tests {
             (&b""[..], Oddity::UnreadableKey),
             (b"\xff\x00", Oddity::UnreadableKey),
             (b"[1]", Oddity::UnreadableKey),
+            (br#"["NOOP","s",1,null,null,null]"#, Oddity::UnreadableKey),
             (b"{}", Oddity::UnreadableKey),
             (
                 br#"{"keytype":"SCHEMA","subject":"s"}"#,

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::ser::{CharEscape, Formatter, Serializer};
 
 struct Jackson;
@@ -35,6 +36,20 @@ pub(crate) fn to_json(value: &impl Serialize) -> Vec<u8> {
     // Cannot fail: our types have string keys, and a Vec takes what is written.
     let _ = value.serialize(&mut Serializer::with_formatter(&mut bytes, Jackson));
     bytes
+}
+
+/// An object read as Java reads it: a repeated member is legal, and its last value counts.
+pub(crate) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    // A sequence would be taken for the members in their order.
+    let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+    if first != Some(&b'{') {
+        return None;
+    }
+    serde_json::from_slice(bytes).ok().or_else(|| {
+        // Rare, and slower: by way of a value, for the sake of repeated members.
+        let value: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+        serde_json::from_value(value).ok()
+    })
 }
 
 #[cfg(test)]

@@ -98,6 +98,12 @@ pub(crate) struct OwnValue {
     /// The greatest id ever given, by context. No id up to it is given again.
     #[serde(deserialize_with = "null_is_default")]
     pub(crate) greatest_ids: BTreeMap<String, i32>,
+    /// Where the writer answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) url: Option<String>,
+    /// The writer's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) instance: Option<String>,
 }
 
 #[cfg(test)]
@@ -141,6 +147,9 @@ mod tests {
         round_trip::<SubjectValue>(r#"{"subject":"t"}"#);
         round_trip::<ContextValue>(r#"{"tenant":"default","context":".ctx"}"#);
         round_trip::<OwnValue>(r#"{"greatestIds":{".":7,".ctx":2}}"#);
+        round_trip::<OwnValue>(
+            r#"{"greatestIds":{".":7},"url":"https://registry-1:8081","instance":"registry-1"}"#,
+        );
     }
 
     #[test]

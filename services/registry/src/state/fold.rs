@@ -1,20 +1,20 @@
 //! One record applied to the state. Whatever a record holds, it has an effect or is an oddity: no
 //! bytes can stop the registry.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-
 use base64::Engine as _;
 use meshwork_avro::Guid;
 use serde::de::DeserializeOwned;
 
-use super::subjects::{Extra, Version};
-use super::{Place, State};
+use super::rows::StateError;
+use super::subjects::{Extra, SubjectState, VersionRow};
+use super::values::{ContextRow, LogWriter};
+use super::{Place, State, keys, values};
 use crate::content::{AVRO, Content};
 use crate::record::{
     Key, ModeValue, OWN_NOOP, Oddity, OwnValue, ReadKey, SchemaValue, Settings, SubjectValue,
+    from_json,
 };
-use crate::subject::Subject;
+use crate::subject::{DEFAULT_CONTEXT, Subject};
 
 /// A record as it was read from the log.
 #[derive(Clone, Copy, Debug)]
@@ -27,24 +27,59 @@ pub struct LogRecord<'a> {
     pub key: Option<&'a [u8]>,
     /// Value; none for a tombstone.
     pub value: Option<&'a [u8]>,
+    /// Whether a registry of our own wrote it: it has the header that says so.
+    pub own: bool,
 }
 
-/// That a record was understood.
+/// That a record was understood, or why it has no effect.
 pub type Applied = Result<(), Oddity>;
 
-fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Oddity> {
-    // By way of a value: a repeated member is legal JSON, and its last value counts.
-    let value: serde_json::Value =
-        serde_json::from_slice(bytes).map_err(|_| Oddity::UnreadableValue)?;
-    serde_json::from_value(value).map_err(|_| Oddity::UnreadableValue)
+/// Why applying stops.
+enum Stop {
+    Oddity(Oddity),
+    State(StateError),
 }
 
-impl State {
+impl From<Oddity> for Stop {
+    fn from(oddity: Oddity) -> Self {
+        Self::Oddity(oddity)
+    }
+}
+
+impl From<StateError> for Stop {
+    fn from(error: StateError) -> Self {
+        Self::State(error)
+    }
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Oddity> {
+    from_json(bytes).ok_or(Oddity::UnreadableValue)
+}
+
+impl State<'_> {
     /// Applies the next record of the log.
     ///
     /// # Errors
-    /// The record has no effect, and why.
-    pub fn apply(&mut self, record: &LogRecord<'_>) -> Applied {
+    /// The state can't be read. What has been applied so far is of no use then.
+    pub fn apply(&mut self, record: &LogRecord<'_>) -> Result<Applied, StateError> {
+        let mut foreign = self.foreign()?;
+        if record.own {
+            foreign.own = true;
+        } else {
+            foreign.newest = record.offset;
+            if foreign.own {
+                foreign.after_own = foreign.after_own.saturating_add(1);
+            }
+        }
+        self.foreign = Some(foreign);
+        match self.apply_any(record) {
+            Ok(()) => Ok(Ok(())),
+            Err(Stop::Oddity(oddity)) => Ok(Err(oddity)),
+            Err(Stop::State(error)) => Err(error),
+        }
+    }
+
+    fn apply_any(&mut self, record: &LogRecord<'_>) -> Result<(), Stop> {
         let bytes = record.key.ok_or(Oddity::NullKey)?;
         let ReadKey {
             key,
@@ -54,10 +89,14 @@ impl State {
         // Karapace writes a zero-length value where others write none.
         let value = record.value.filter(|value| !value.is_empty());
         if value.is_some() && seq.is_some_and(|seq| seq != record.offset) {
-            return Err(Oddity::LostRace);
+            return Err(Oddity::LostRace.into());
         }
         if !canonical {
-            self.note_form(&key, bytes, value.is_some());
+            let form = keys::form(&key.to_bytes(), bytes);
+            match value {
+                Some(_) => self.put(form, Vec::new()),
+                None => self.delete(form),
+            }
         }
         match key {
             Key::Schema { subject, version } => {
@@ -65,35 +104,40 @@ impl State {
             }
             Key::Config { subject } => self.apply_settings(subject.as_deref(), value),
             Key::Mode { subject } => self.apply_mode(subject.as_deref(), value),
-            Key::Noop { subject } => self.apply_noop(subject.as_deref(), value),
+            Key::Noop { subject } => self.apply_noop(record, subject.as_deref(), value),
             Key::DeleteSubject { subject } => self.apply_delete(&Subject::new(&subject), value),
             Key::ClearSubject { subject } => {
                 if value.is_some() {
-                    self.clear(&Subject::new(&subject));
+                    self.clear(&Subject::new(&subject))?;
                 }
                 Ok(())
             }
-            Key::Context { context, .. } => {
-                if value.is_some() {
-                    self.contexts.entry(context).or_default();
-                }
-                Ok(())
-            }
+            Key::Context { context, .. } => Ok(self.apply_context(&context, value.is_some())?),
         }
     }
 
-    fn note_form(&mut self, key: &Key, bytes: &[u8], live: bool) {
-        if live {
-            self.other_forms
-                .entry(key.clone())
-                .or_default()
-                .insert(bytes.to_vec());
-        } else if let Some(forms) = self.other_forms.get_mut(key) {
-            forms.remove(bytes);
-            if forms.is_empty() {
-                self.other_forms.remove(key);
-            }
+    fn apply_context(&mut self, name: &str, there: bool) -> Result<(), StateError> {
+        let row = self.context_row(name)?;
+        let in_use = || {
+            let scope = format!(":{name}:");
+            self.subjects(&scope).next().transpose()
+        };
+        // One with subjects in it is there, whatever is said of it.
+        if row.listed == there || (!there && in_use()?.is_some()) {
+            return Ok(());
         }
+        self.put_context(
+            name,
+            ContextRow {
+                listed: there,
+                ..row
+            },
+        );
+        Ok(())
+    }
+
+    fn put_context(&mut self, name: &str, row: ContextRow) {
+        self.put(keys::context(name), row.put());
     }
 
     fn apply_schema(
@@ -101,10 +145,11 @@ impl State {
         record: &LogRecord<'_>,
         place: &Place,
         value: Option<&[u8]>,
-    ) -> Applied {
+    ) -> Result<(), Stop> {
+        let (subject, number) = place;
         let Some(bytes) = value else {
-            self.remove(place);
-            return Ok(());
+            let mut chunk = self.chunk(subject, keys::chunk_of(*number))?;
+            return Ok(self.remove(place, &mut chunk)?);
         };
         let value: SchemaValue = read(bytes)?;
         let id = i32::try_from(value.id)
@@ -112,165 +157,203 @@ impl State {
             .filter(|id| *id >= 1)
             .ok_or(Oddity::OutOfRange)?;
         let content = content_of(&value);
-        let (subject, version) = place;
-        let context = self
-            .contexts
-            .entry(subject.context().to_owned())
-            .or_default();
-        // Even a record that is ignored uses its id up.
-        context.greatest = context.greatest.max(id);
-        let content = match context.ids.get(&id) {
-            Some(entry) if entry.content.guid == content.guid => Arc::clone(&entry.content),
-            Some(entry) if entry.content.text != content.text => return Err(Oddity::IdTaken),
-            _ => Arc::new(content),
+        let context = subject.context();
+        let seen = self.context_row(context)?;
+        // An id above all that were seen is not held: the usual case is spared a look.
+        let mut row = match id > seen.greatest {
+            true => None,
+            false => self.id_row(context, id)?,
         };
-        let another = self
-            .version(subject, *version)
-            .is_some_and(|former| former.id != id || former.content.guid != content.guid);
-        if another {
-            self.remove(place);
+        let noted = ContextRow {
+            // Even a record that is ignored uses its id up.
+            greatest: seen.greatest.max(id),
+            listed: true,
+        };
+        if noted != seen {
+            self.put_context(context, noted);
+        }
+        if let Some(row) = row.filter(|row| row.is_held() && row.guid != content.guid) {
+            let held = self.content_of_id(context, id, &row)?;
+            if held.text != content.text {
+                return Err(Oddity::IdTaken.into());
+            }
+        }
+        let mut chunk = self.chunk(subject, keys::chunk_of(*number))?;
+        let former = chunk.version(*number).cloned();
+        let same = former
+            .as_ref()
+            .filter(|former| former.id == id && former.guid == content.guid);
+        if let Some(former) = same {
+            self.hold_on(place, former, value.deleted, record.timestamp)?;
+        } else {
+            if former.is_some() {
+                self.remove(place, &mut chunk)?;
+                row = self.id_row(context, id)?;
+            }
+            for reference in &content.references {
+                let referenced = (subject.sibling(&reference.subject), reference.version);
+                self.put(keys::referrer(&referenced, place), Vec::new());
+            }
+            self.hold(place, id, &content, value.deleted, record.timestamp, row);
         }
         let extra = Extra {
             md5: value.md5,
             offset: value.offset,
             ts: value.ts,
         };
-        for reference in &content.references {
-            let referenced = (subject.sibling(&reference.subject), reference.version);
-            self.referrers
-                .entry(referenced)
-                .or_default()
-                .insert(place.clone());
-        }
-        if let Some(context) = self.contexts.get_mut(subject.context()) {
-            context.hold(id, &content, place.clone());
-        }
-        self.subjects
-            .entry(subject.clone())
-            .or_default()
-            .versions
-            .insert(
-                *version,
-                Version {
-                    id,
-                    content,
-                    deleted: value.deleted,
-                    timestamp: record.timestamp,
-                    extra: (extra != Extra::default()).then(|| Box::new(extra)),
-                },
-            );
+        chunk.set(VersionRow {
+            number: *number,
+            id,
+            guid: content.guid,
+            deleted: value.deleted,
+            timestamp: record.timestamp,
+            extra: (extra != Extra::default()).then(|| Box::new(extra)),
+        });
+        self.put_chunk(subject, keys::chunk_of(*number), &chunk);
         Ok(())
     }
 
-    /// Hard-deletes one version.
-    fn remove(&mut self, place: &Place) {
-        let (subject, version) = place;
-        let Some(state) = self.subjects.get_mut(subject) else {
-            return;
-        };
-        let Some(removed) = state.versions.remove(version) else {
-            return;
-        };
-        if state.versions.is_empty() {
-            self.subjects.remove(subject);
-        }
-        if let Some(context) = self.contexts.get_mut(subject.context()) {
-            context.release(removed.id, place);
-        }
-        for reference in &removed.content.references {
-            let referenced = (subject.sibling(&reference.subject), reference.version);
-            if let Some(referrers) = self.referrers.get_mut(&referenced) {
-                referrers.remove(place);
-                if referrers.is_empty() {
-                    self.referrers.remove(&referenced);
-                }
-            }
+    fn put_chunk(&mut self, subject: &Subject, number: i32, chunk: &SubjectState) {
+        let key = keys::versions(subject, number);
+        if chunk.versions.is_empty() {
+            self.delete(key);
+        } else {
+            self.put(key, values::put_versions(&chunk.versions));
         }
     }
 
-    fn apply_settings(&mut self, subject: Option<&str>, value: Option<&[u8]>) -> Applied {
+    /// Hard-deletes one version, which is in `chunk` if it is there.
+    fn remove(&mut self, place: &Place, chunk: &mut SubjectState) -> Result<(), StateError> {
+        let (subject, number) = place;
+        let Some(removed) = chunk.take(*number) else {
+            return Ok(());
+        };
+        let content = self.content_of(subject, &removed)?;
+        for reference in &content.references {
+            let referenced = (subject.sibling(&reference.subject), reference.version);
+            self.delete(keys::referrer(&referenced, place));
+        }
+        let referrer = self.referrers(place).next().transpose()?;
+        self.changes.referenced_gone |= referrer.is_some();
+        self.release(place, &removed)?;
+        self.put_chunk(subject, keys::chunk_of(*number), chunk);
+        Ok(())
+    }
+
+    fn apply_settings(&mut self, subject: Option<&str>, value: Option<&[u8]>) -> Result<(), Stop> {
         let scope = subject.map(Subject::new);
+        let key = keys::settings(scope.as_ref());
         match value {
             Some(bytes) => {
                 let mut settings: Settings = read(bytes)?;
                 settings.subject = None;
-                self.settings.insert(scope, settings);
+                let json = serde_json::to_vec(&settings).map_err(|_| Oddity::UnreadableValue)?;
+                self.put(key, json);
             }
-            None => {
-                self.settings.remove(&scope);
-            }
+            None => self.delete(key),
         }
         Ok(())
     }
 
-    fn apply_mode(&mut self, subject: Option<&str>, value: Option<&[u8]>) -> Applied {
+    fn apply_mode(&mut self, subject: Option<&str>, value: Option<&[u8]>) -> Result<(), Stop> {
         let scope = subject.map(Subject::new);
+        let key = keys::mode(scope.as_ref());
         match value {
             Some(bytes) => {
                 let value: ModeValue = read(bytes)?;
-                self.modes.insert(scope, value.mode);
+                self.put(key, value.mode.to_string().into_bytes());
             }
-            None => {
-                self.modes.remove(&scope);
-            }
+            None => self.delete(key),
         }
         Ok(())
     }
 
-    fn apply_noop(&mut self, subject: Option<&str>, value: Option<&[u8]>) -> Applied {
+    fn apply_noop(
+        &mut self,
+        record: &LogRecord<'_>,
+        subject: Option<&str>,
+        value: Option<&[u8]>,
+    ) -> Result<(), Stop> {
         let (Some(OWN_NOOP), Some(bytes)) = (subject, value) else {
             return Ok(());
         };
         let own: OwnValue = read(bytes)?;
         for (context, greatest) in own.greatest_ids {
-            let marked = self.marked.entry(context).or_default();
-            *marked = greatest.max(*marked);
+            if greatest > self.marked_id(&context)? {
+                self.put(
+                    keys::mark(&context),
+                    values::put_number(i64::from(greatest)),
+                );
+            }
         }
+        let writer = LogWriter {
+            url: own.url,
+            instance: own.instance,
+            offset: record.offset,
+        };
+        self.put(keys::writer(), writer.put());
         Ok(())
     }
 
     /// Soft-deletes the versions that are there, up to one.
-    fn apply_delete(&mut self, subject: &Subject, value: Option<&[u8]>) -> Applied {
+    fn apply_delete(&mut self, subject: &Subject, value: Option<&[u8]>) -> Result<(), Stop> {
         let Some(bytes) = value else { return Ok(()) };
         let value: SubjectValue = read(bytes)?;
         let last = value.version.ok_or(Oddity::UnreadableValue)?;
-        let Some(state) = self.subjects.get_mut(subject) else {
+        let Some(state) = self.subject(subject)? else {
             return Ok(());
         };
-        let mut ids = BTreeSet::new();
-        for (number, version) in &mut state.versions {
-            if *number <= last {
-                version.deleted = true;
-                ids.insert(version.id);
-            }
+        let live: Vec<&VersionRow> = state
+            .live()
+            .filter(|version| version.number <= last)
+            .collect();
+        for version in &live {
+            let place = (subject.clone(), version.number);
+            self.hold_on(&place, version, true, version.timestamp)?;
         }
-        if let Some(context) = self.contexts.get_mut(subject.context()) {
-            for id in ids {
-                context.touch(id);
+        let chunk_of = |version: &&VersionRow| keys::chunk_of(version.number);
+        for versions in live.chunk_by(|a, b| chunk_of(a) == chunk_of(b)) {
+            let Some(number) = versions.first().map(chunk_of) else {
+                continue;
+            };
+            let mut chunk = self.chunk(subject, number)?;
+            for version in versions {
+                chunk.set(VersionRow {
+                    deleted: true,
+                    ..(*version).clone()
+                });
             }
+            self.put_chunk(subject, number, &chunk);
         }
         Ok(())
     }
 
     /// Forgets the soft-deleted versions of a subject, or of a whole context.
-    fn clear(&mut self, scope: &Subject) {
-        let whole_context = scope.plain().is_empty();
-        let places: Vec<Place> = self
-            .subjects
-            .iter()
-            .filter(|(subject, _)| {
-                *subject == scope || (whole_context && subject.context() == scope.context())
-            })
-            .flat_map(|(subject, state)| {
-                state
-                    .all()
-                    .filter(|(_, version)| version.deleted)
-                    .map(|(number, _)| (subject.clone(), number))
-            })
-            .collect();
-        for place in &places {
-            self.remove(place);
+    fn clear(&mut self, scope: &Subject) -> Result<(), StateError> {
+        let mut places: Vec<Place> = Vec::new();
+        let mut note = |subject: &Subject, state: &SubjectState| {
+            let deleted = state.all().filter(|version| version.deleted);
+            places.extend(deleted.map(|version| (subject.clone(), version.number)));
+        };
+        if scope.plain().is_empty() {
+            let prefix = match scope.context() {
+                DEFAULT_CONTEXT => "",
+                _ => scope.as_str(),
+            };
+            for subject in self.subjects(prefix) {
+                let (subject, state) = subject?;
+                if subject.context() == scope.context() {
+                    note(&subject, &state);
+                }
+            }
+        } else if let Some(state) = self.subject(scope)? {
+            note(scope, &state);
         }
+        for place in &places {
+            let mut chunk = self.chunk(&place.0, keys::chunk_of(place.1))?;
+            self.remove(place, &mut chunk)?;
+        }
+        Ok(())
     }
 }
 

@@ -1,96 +1,411 @@
-//! Ids of one context.
+//! Ids of contexts, and who holds them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::iter::Peekable;
+use std::sync::Arc;
 
-use bytes::Bytes;
 use meshwork_avro::Guid;
-use parking_lot::Mutex;
 
-use super::{Place, Shared};
-
-/// Ids are given per context.
-#[derive(Debug, Default)]
-pub struct ContextState {
-    pub(super) ids: HashMap<i32, IdEntry>,
-    /// The id of a content.
-    pub(super) by_guid: HashMap<Guid, i32>,
-    /// Ids of contents that no version holds any more, so that the same content, registered again,
-    /// gets its id back.
-    pub(super) forgotten: HashMap<Guid, i32>,
-    /// The greatest id seen, whether its record had an effect or not.
-    pub(super) greatest: i32,
-}
+use super::keys::{self, Parts};
+use super::rows::{Direction, Row, Scanned, StateError};
+use super::subjects::VersionRow;
+use super::values::{self, IdRow};
+use super::{Place, Shared, State};
+use crate::content::Content;
+use crate::recent::Recent;
+use crate::subject::Subject;
 
 /// What one id stands for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct IdEntry {
+    /// Its context.
+    pub context: String,
+    /// The id.
+    pub id: i32,
     /// The schema.
     pub content: Shared,
-    /// Versions that hold it, in the order of subject and version.
-    pub holders: BTreeSet<Place>,
-    /// The answer to "schema by id", made when first asked for.
-    pub(crate) answer: Mutex<Option<Bytes>>,
+    /// Versions that hold it and are live.
+    pub live: u64,
+    /// Soft-deleted versions that hold it.
+    pub deleted: u64,
 }
 
-impl IdEntry {
-    pub(super) fn new(content: Shared) -> Self {
-        Self {
-            content,
-            holders: BTreeSet::new(),
-            answer: Mutex::new(None),
-        }
-    }
+/// A version that holds an id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Which version.
+    pub place: Place,
+    /// Whether it is soft-deleted.
+    pub deleted: bool,
+    /// Kafka timestamp of its record, milliseconds since 1970.
+    pub timestamp: i64,
 }
 
-impl ContextState {
-    /// The id that a content has here, live or soft-deleted.
-    #[must_use]
-    pub fn id_of(&self, guid: &Guid) -> Option<i32> {
-        self.by_guid.get(guid).copied()
-    }
+/// Holders, read one after another.
+pub type Holders<'s> = Box<dyn Iterator<Item = Result<Holder, StateError>> + 's>;
 
-    /// The id that a content had before its last version was hard-deleted, unless another
-    /// registry has given it away since.
-    #[must_use]
-    pub fn former_id_of(&self, guid: &Guid) -> Option<i32> {
-        self.forgotten
-            .get(guid)
-            .copied()
-            .filter(|id| !self.ids.contains_key(id))
-    }
+/// Contents by context and id, and the published offset behind which the state was read.
+#[derive(Clone, Copy, Debug)]
+pub struct Contents<'c> {
+    /// What was read lately.
+    pub recent: &'c Recent<Shared>,
+    /// The offset that had been published before the state was read.
+    pub published: i64,
+}
 
-    pub(super) fn hold(&mut self, id: i32, content: &Shared, place: Place) {
-        let entry = self
-            .ids
-            .entry(id)
-            .or_insert_with(|| IdEntry::new(content.clone()));
-        entry.holders.insert(place);
-        *entry.answer.get_mut() = None;
-        self.by_guid.entry(content.guid).or_insert(id);
-        self.forgotten.remove(&content.guid);
-    }
+fn holder(deleted: bool, row: Result<Row, StateError>) -> Result<Holder, StateError> {
+    let (key, value) = row?;
+    let mut parts = Parts::of(&key);
+    let place = parts
+        .text()
+        .and_then(|_| parts.number())
+        .and_then(|_| parts.flag())
+        .and_then(|_| parts.place())
+        .ok_or(StateError::Garbled {
+            what: "key of a holder",
+        })?;
+    Ok(Holder {
+        place,
+        deleted,
+        timestamp: values::take_number(&value)?,
+    })
+}
 
-    pub(super) fn touch(&mut self, id: i32) {
-        if let Some(entry) = self.ids.get_mut(&id) {
-            *entry.answer.get_mut() = None;
-        }
-    }
+/// Live and soft-deleted holders as one sequence, in the order of subject and version.
+struct Both<'s> {
+    live: Peekable<Holders<'s>>,
+    deleted: Peekable<Holders<'s>>,
+}
 
-    pub(super) fn release(&mut self, id: i32, place: &Place) {
-        let Some(entry) = self.ids.get_mut(&id) else {
-            return;
-        };
-        entry.holders.remove(place);
-        *entry.answer.get_mut() = None;
-        if !entry.holders.is_empty() {
-            return;
-        }
-        if let Some(entry) = self.ids.remove(&id) {
-            let guid = entry.content.guid;
-            if self.by_guid.get(&guid) == Some(&id) {
-                self.by_guid.remove(&guid);
+impl Iterator for Both<'_> {
+    type Item = Result<Holder, StateError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match (self.live.peek(), self.deleted.peek()) {
+            (Some(Ok(live)), Some(Ok(deleted))) if live.place > deleted.place => {
+                self.deleted.next()
             }
-            self.forgotten.entry(guid).or_insert(id);
+            (Some(_), _) => self.live.next(),
+            (None, _) => self.deleted.next(),
         }
     }
+}
+
+impl State<'_> {
+    /// What `id` stands for in `context`.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn id(&self, context: &str, id: i32) -> Result<Option<IdEntry>, StateError> {
+        let Some(row) = self.id_row(context, id)?.filter(IdRow::is_held) else {
+            return Ok(None);
+        };
+        Ok(Some(IdEntry {
+            context: context.to_owned(),
+            id,
+            content: self.content_of_id(context, id, &row)?,
+            live: row.live,
+            deleted: row.deleted,
+        }))
+    }
+
+    /// The versions that hold an id, in the order of subject and version, read one after another;
+    /// soft-deleted ones too if `deleted`, those of one subject only if one is given.
+    #[must_use]
+    pub fn holders(
+        &self,
+        context: &str,
+        id: i32,
+        deleted: bool,
+        subject: Option<&Subject>,
+    ) -> Holders<'_> {
+        let live = self.holders_that(context, id, false, subject, Direction::Forward);
+        if !deleted {
+            return live;
+        }
+        Box::new(Both {
+            live: live.peekable(),
+            deleted: self
+                .holders_that(context, id, true, subject, Direction::Forward)
+                .peekable(),
+        })
+    }
+
+    /// The first live version that holds an id, else the first one.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn first_holder(&self, context: &str, id: i32) -> Result<Option<Holder>, StateError> {
+        self.either(context, id, None, Direction::Forward)
+    }
+
+    /// The last live version that holds an id, else the last one; of one subject only if one is
+    /// given.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn last_holder(
+        &self,
+        context: &str,
+        id: i32,
+        subject: Option<&Subject>,
+    ) -> Result<Option<Holder>, StateError> {
+        self.either(context, id, subject, Direction::Backward)
+    }
+
+    fn either(
+        &self,
+        context: &str,
+        id: i32,
+        subject: Option<&Subject>,
+        direction: Direction,
+    ) -> Result<Option<Holder>, StateError> {
+        for deleted in [false, true] {
+            let first = self
+                .holders_that(context, id, deleted, subject, direction)
+                .next();
+            if let Some(holder) = first {
+                return holder.map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    fn holders_that(
+        &self,
+        context: &str,
+        id: i32,
+        deleted: bool,
+        subject: Option<&Subject>,
+        direction: Direction,
+    ) -> Holders<'_> {
+        let key = match subject {
+            Some(subject) => keys::holders_of(context, id, deleted, subject),
+            None => keys::holders(context, id, deleted),
+        };
+        let rows: Scanned<'_> = self.scan(&key.range(), direction);
+        Box::new(rows.map(move |row| holder(deleted, row)))
+    }
+
+    /// The id that a content has in a context, live or soft-deleted; the least, where a foreign log
+    /// gave it several.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn id_of(&self, context: &str, guid: &Guid) -> Result<Option<i32>, StateError> {
+        let range = keys::guids_in(guid, context).range();
+        let Some(row) = self.scan(&range, Direction::Forward).next() else {
+            return Ok(None);
+        };
+        Ok(Some(guid_key(&row?.0)?.1))
+    }
+
+    /// The id that a content had in a context before its last version was hard-deleted, unless
+    /// another content has had it since.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn former_id_of(&self, context: &str, guid: &Guid) -> Result<Option<i32>, StateError> {
+        let Some(value) = self.get(keys::forgotten(context, guid))? else {
+            return Ok(None);
+        };
+        let id = values::take_small(&value)?;
+        let row = self.id_row(context, id)?;
+        Ok(row
+            .is_some_and(|row| !row.is_held() && row.guid == *guid)
+            .then_some(id))
+    }
+
+    /// Contexts and ids of a content, the default context first.
+    ///
+    /// # Errors
+    /// They can't be read.
+    pub fn ids_of(&self, guid: &Guid) -> Result<Vec<(String, i32)>, StateError> {
+        let range = keys::guids(guid).range();
+        let mut all: Vec<(String, i32)> = Vec::new();
+        for row in self.scan(&range, Direction::Forward) {
+            let (context, id) = guid_key(&row?.0)?;
+            if all.last().is_none_or(|(last, _)| *last != context) {
+                all.push((context, id));
+            }
+        }
+        Ok(all)
+    }
+
+    /// The content of an id that is held, if its GUID is this one.
+    fn content(&self, context: &str, id: i32, guid: &Guid) -> Result<Option<Shared>, StateError> {
+        let key = keys::content(context, id).bytes();
+        let changed = self.changes.rows.get(&key);
+        let kept = self.contents.filter(|_| changed.is_none());
+        // What is kept may be newer than the rows; then it is another one.
+        if let Some(Contents { recent, .. }) = kept
+            && let Some(content) = recent.get(context, id)
+            && content.guid == *guid
+        {
+            return Ok(Some(content));
+        }
+        let read;
+        let value = match changed {
+            Some(changed) => changed.as_deref(),
+            None => {
+                read = self.rows.get(&key)?;
+                read.as_deref()
+            }
+        };
+        let value = value.ok_or(StateError::Garbled {
+            what: "no content of an id",
+        })?;
+        let content = Arc::new(values::take_content(value)?);
+        if let Some(Contents { recent, published }) = kept {
+            let bytes = value.len().saturating_mul(2);
+            recent.keep(context, id, Arc::clone(&content), bytes, published);
+        }
+        Ok((content.guid == *guid).then_some(content))
+    }
+
+    pub(super) fn content_of_id(
+        &self,
+        context: &str,
+        id: i32,
+        row: &IdRow,
+    ) -> Result<Shared, StateError> {
+        self.content(context, id, &row.guid)?
+            .ok_or(StateError::Garbled {
+                what: "another content of an id",
+            })
+    }
+
+    /// The content of a version.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn content_of(&self, subject: &Subject, row: &VersionRow) -> Result<Shared, StateError> {
+        let context = subject.context();
+        if let Some(content) = self.content(context, row.id, &row.guid)? {
+            return Ok(content);
+        }
+        let value =
+            self.get(keys::variant(context, row.id, &row.guid))?
+                .ok_or(StateError::Garbled {
+                    what: "no content of a version",
+                })?;
+        values::take_content(&value).map(Arc::new)
+    }
+
+    pub(super) fn id_row(&self, context: &str, id: i32) -> Result<Option<IdRow>, StateError> {
+        self.get(keys::id(context, id))?
+            .map(|value| IdRow::take(&value))
+            .transpose()
+    }
+
+    /// A version takes hold of an id. `row` is what is known of the id.
+    pub(super) fn hold(
+        &mut self,
+        place: &Place,
+        id: i32,
+        content: &Content,
+        deleted: bool,
+        timestamp: i64,
+        row: Option<IdRow>,
+    ) {
+        let context = place.0.context();
+        let held = row.filter(IdRow::is_held);
+        let mut row = held.unwrap_or(IdRow {
+            guid: content.guid,
+            live: 0,
+            deleted: 0,
+        });
+        if held.is_none() {
+            self.put(keys::content(context, id), values::put_content(content));
+            self.changes.released.insert((context.to_owned(), id));
+        } else if row.guid != content.guid {
+            let key = keys::variant(context, id, &content.guid);
+            self.put(key, values::put_content(content));
+        }
+        let count = row.count(deleted);
+        *count = count.saturating_add(1);
+        self.put(keys::id(context, id), row.put());
+        self.put(keys::guid(&content.guid, context, id), Vec::new());
+        self.put(
+            keys::holder(context, id, deleted, place),
+            values::put_number(timestamp),
+        );
+        self.touch(context, id);
+    }
+
+    /// A version goes on holding its id, with another timestamp, or deleted where it was not.
+    pub(super) fn hold_on(
+        &mut self,
+        place: &Place,
+        former: &VersionRow,
+        deleted: bool,
+        timestamp: i64,
+    ) -> Result<(), StateError> {
+        let (context, id) = (place.0.context(), former.id);
+        if former.deleted != deleted {
+            if let Some(mut row) = self.id_row(context, id)? {
+                let count = row.count(former.deleted);
+                *count = count.saturating_sub(1);
+                let count = row.count(deleted);
+                *count = count.saturating_add(1);
+                self.put(keys::id(context, id), row.put());
+            }
+            self.delete(keys::holder(context, id, former.deleted, place));
+        }
+        self.put(
+            keys::holder(context, id, deleted, place),
+            values::put_number(timestamp),
+        );
+        self.touch(context, id);
+        Ok(())
+    }
+
+    /// A version lets go of its id. Once nothing holds it, its content is forgotten but for the id
+    /// that it had.
+    pub(super) fn release(&mut self, place: &Place, former: &VersionRow) -> Result<(), StateError> {
+        let (context, id) = (place.0.context(), former.id);
+        self.delete(keys::holder(context, id, former.deleted, place));
+        self.touch(context, id);
+        let Some(mut row) = self.id_row(context, id)? else {
+            return Ok(());
+        };
+        let count = row.count(former.deleted);
+        *count = count.saturating_sub(1);
+        self.put(keys::id(context, id), row.put());
+        if row.is_held() {
+            return Ok(());
+        }
+        let mut guids = vec![row.guid];
+        let range = keys::variants(context, id).range();
+        for variant in self.scan(&range, Direction::Forward) {
+            let (key, _) = variant?;
+            let mut parts = Parts::of(&key).skipping_id();
+            guids.extend(parts.as_mut().and_then(Parts::guid));
+        }
+        self.delete(keys::content(context, id));
+        for guid in &guids {
+            self.delete(keys::variant(context, id, guid));
+            self.delete(keys::guid(guid, context, id));
+            self.put(
+                keys::forgotten(context, guid),
+                values::put_number(i64::from(id)),
+            );
+        }
+        self.changes.released.insert((context.to_owned(), id));
+        Ok(())
+    }
+
+    fn touch(&mut self, context: &str, id: i32) {
+        self.changes.touched.insert((context.to_owned(), id));
+    }
+}
+
+/// Context and id of a row of a GUID.
+fn guid_key(key: &[u8]) -> Result<(String, i32), StateError> {
+    let mut parts = Parts::of(key);
+    parts
+        .guid()
+        .and_then(|_| Some((parts.text()?, parts.number()?)))
+        .ok_or(StateError::Garbled {
+            what: "key of a GUID",
+        })
 }

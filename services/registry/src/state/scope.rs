@@ -2,6 +2,8 @@
 //! defaults.
 
 use super::State;
+use super::keys;
+use super::rows::StateError;
 use crate::record::{Mode, Settings};
 use crate::subject::Subject;
 
@@ -11,80 +13,115 @@ pub(crate) const DEFAULT_LEVEL: &str = "BACKWARD";
 /// The subject that settings of all contexts are kept under.
 const ALL_CONTEXTS: &str = ":.__GLOBAL:";
 
-impl State {
+impl State<'_> {
     /// The settings kept for exactly this scope; `None` is global.
-    #[must_use]
-    pub fn own_settings(&self, scope: Option<&Subject>) -> Option<&Settings> {
-        self.settings.get(&scope.cloned())
+    ///
+    /// # Errors
+    /// They can't be read.
+    pub fn own_settings(&self, scope: Option<&Subject>) -> Result<Option<Settings>, StateError> {
+        self.get(keys::settings(scope))?
+            .map(|value| {
+                serde_json::from_slice(&value).map_err(|_| StateError::Garbled { what: "settings" })
+            })
+            .transpose()
     }
 
     /// The mode kept for exactly this scope; `None` is global.
-    #[must_use]
-    pub fn own_mode(&self, scope: Option<&Subject>) -> Option<Mode> {
-        self.modes.get(&scope.cloned()).copied()
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn own_mode(&self, scope: Option<&Subject>) -> Result<Option<Mode>, StateError> {
+        self.get(keys::mode(scope))?
+            .map(|value| {
+                std::str::from_utf8(&value)
+                    .ok()
+                    .and_then(|name| name.parse().ok())
+                    .ok_or(StateError::Garbled { what: "mode" })
+            })
+            .transpose()
     }
 
     /// The global settings, with the server's defaults for what they leave open.
-    #[must_use]
-    pub fn global_settings(&self) -> Settings {
+    ///
+    /// # Errors
+    /// They can't be read.
+    pub fn global_settings(&self) -> Result<Settings, StateError> {
         let defaults = Settings {
             compatibility_level: Some(DEFAULT_LEVEL.to_owned()),
             ..Settings::default()
         };
-        let below = self
-            .own_settings(Some(&Subject::new(ALL_CONTEXTS)))
-            .map_or_else(|| defaults.clone(), |all| all.clone().over(&defaults));
-        self.own_settings(None)
-            .map_or_else(|| below.clone(), |global| global.clone().over(&below))
+        let below = match self.own_settings(Some(&Subject::new(ALL_CONTEXTS)))? {
+            Some(all) => all.over(&defaults),
+            None => defaults,
+        };
+        Ok(match self.own_settings(None)? {
+            Some(global) => global.over(&below),
+            None => below,
+        })
     }
 
     /// The settings that hold for `subject`. A subject whose own settings have no level has the
     /// server's default one, whatever the global level is; so Confluent does it.
-    #[must_use]
-    pub fn settings_of(&self, subject: &Subject) -> Settings {
-        let global = self.global_settings();
-        let context = subject
-            .context_scope()
-            .and_then(|scope| self.own_settings(Some(&scope)))
-            .map_or_else(|| global.clone(), |own| own.clone().over(&global));
-        let Some(own) = self.own_settings(Some(subject)) else {
-            return context;
+    ///
+    /// # Errors
+    /// They can't be read.
+    pub fn settings_of(&self, subject: &Subject) -> Result<Settings, StateError> {
+        let mut below = self.global_settings()?;
+        if let Some(scope) = subject.context_scope()
+            && let Some(own) = self.own_settings(Some(&scope))?
+        {
+            below = own.over(&below);
+        }
+        let Some(own) = self.own_settings(Some(subject))? else {
+            return Ok(below);
         };
         let level = own
             .compatibility_level
             .clone()
             .unwrap_or_else(|| DEFAULT_LEVEL.to_owned());
-        let mut settings = own.clone().over(&context);
+        let mut settings = own.over(&below);
         settings.compatibility_level = Some(level);
-        settings
+        Ok(settings)
     }
 
     /// The mode that holds for `subject`.
-    #[must_use]
-    pub fn mode_of(&self, subject: &Subject) -> Mode {
-        let global = self
-            .own_mode(None)
-            .or_else(|| self.own_mode(Some(&Subject::new(ALL_CONTEXTS))))
-            .unwrap_or_default();
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn mode_of(&self, subject: &Subject) -> Result<Mode, StateError> {
+        let global = match self.own_mode(None)? {
+            Some(mode) => mode,
+            None => self
+                .own_mode(Some(&Subject::new(ALL_CONTEXTS)))?
+                .unwrap_or_default(),
+        };
         if global == Mode::ReadOnlyOverride {
-            return global;
+            return Ok(global);
         }
-        self.own_mode(Some(subject))
-            .or_else(|| self.own_mode(Some(&subject.context_scope()?)))
-            .unwrap_or(global)
+        if let Some(mode) = self.own_mode(Some(subject))? {
+            return Ok(mode);
+        }
+        let context = match subject.context_scope() {
+            Some(scope) => self.own_mode(Some(&scope))?,
+            None => None,
+        };
+        Ok(context.unwrap_or(global))
     }
 
     /// The subject that is meant by `name`: its alias where it has one. Aliases of aliases are not
     /// followed.
-    #[must_use]
-    pub fn resolve(&self, name: &str) -> Subject {
+    ///
+    /// # Errors
+    /// Its settings can't be read.
+    pub fn resolve(&self, name: &str) -> Result<Subject, StateError> {
         let subject = Subject::new(name);
-        match self
-            .own_settings(Some(&subject))
-            .and_then(|settings| settings.alias.as_deref())
-        {
-            Some(alias) if !alias.is_empty() => subject.sibling(alias),
-            _ => subject,
-        }
+        let alias = self
+            .own_settings(Some(&subject))?
+            .and_then(|settings| settings.alias)
+            .filter(|alias| !alias.is_empty());
+        Ok(match alias {
+            Some(alias) => subject.sibling(&alias),
+            None => subject,
+        })
     }
 }

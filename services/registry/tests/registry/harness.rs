@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use meshwork_kafka::KafkaConfig;
-use meshwork_registry::{Config, Error, Handle, Service};
+use meshwork_registry::{Config, Context, Error, Handle, Service};
 use meshwork_registry_client::{RegistryClient, RegistryClientConfig};
 use meshwork_telemetry::{Metrics, Readiness};
 use meshwork_testkit::{kafka, unique};
 use reqwest::Method;
 use serde_json::Value;
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +19,8 @@ pub(crate) struct Registry {
     pub(crate) url: String,
     pub(crate) handle: Handle,
     pub(crate) metrics: Metrics,
+    /// Where its store is, under `registry`.
+    pub(crate) dir: Arc<TempDir>,
     http: reqwest::Client,
     stop: CancellationToken,
     task: JoinHandle<Result<(), Error>>,
@@ -48,13 +51,26 @@ impl Registry {
         Self::with_kafka(config, kafka).await
     }
 
+    /// With a store of its own, made anew from the log.
     pub(crate) async fn with_kafka(config: Config, kafka: KafkaConfig) -> Self {
+        let dir = Arc::new(tempfile::tempdir().unwrap());
+        Self::in_dir(config, kafka, dir).await
+    }
+
+    /// With the store that is in `dir`.
+    pub(crate) async fn in_dir(config: Config, kafka: KafkaConfig, dir: Arc<TempDir>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let readiness = Readiness::new();
         let metrics = Metrics::new();
         let topic = config.topic.clone();
-        let (service, handle) = Service::new(config, kafka, listener, &readiness, &metrics);
+        let context = Context {
+            kafka,
+            data_dir: dir.path().join("registry"),
+            readiness: readiness.clone(),
+            metrics: metrics.clone(),
+        };
+        let (service, handle) = Service::new(config, context, listener);
         let stop = CancellationToken::new();
         let mut task = tokio::spawn(service.run(stop.clone()));
         tokio::select! {
@@ -67,6 +83,7 @@ impl Registry {
             url,
             handle,
             metrics,
+            dir,
             http: reqwest::Client::new(),
             stop,
             task,

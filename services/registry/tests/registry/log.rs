@@ -2,7 +2,7 @@
 
 use meshwork_kafka::NewTopic;
 use meshwork_model::units::HumanDuration;
-use meshwork_registry::{Config, Service};
+use meshwork_registry::{Config, Context, Service};
 use meshwork_telemetry::{Metrics, Readiness};
 use meshwork_testkit::unique;
 use serde_json::json;
@@ -249,13 +249,14 @@ async fn refuses_a_topic_that_is_not_compacted_and_says_how_to_mend_it() {
             ..Config::default()
         };
         let readiness = Readiness::new();
-        let (service, handle) = Service::new(
-            config,
-            kafka.config(),
-            listener,
-            &readiness,
-            &Metrics::new(),
-        );
+        let dir = tempfile::tempdir().unwrap();
+        let context = Context {
+            kafka: kafka.config(),
+            data_dir: dir.path().to_owned(),
+            readiness: readiness.clone(),
+            metrics: Metrics::new(),
+        };
+        let (service, handle) = Service::new(config, context, listener);
         let error = service
             .run(CancellationToken::new())
             .await
@@ -282,7 +283,14 @@ async fn without_a_broker_it_gives_up_in_time_and_names_it() {
         ..Config::default()
     };
     let nobody = meshwork_kafka::KafkaConfig::new("127.0.0.1:1");
-    let (service, _) = Service::new(config, nobody, listener, &Readiness::new(), &Metrics::new());
+    let dir = tempfile::tempdir().unwrap();
+    let context = Context {
+        kafka: nobody,
+        data_dir: dir.path().to_owned(),
+        readiness: Readiness::new(),
+        metrics: Metrics::new(),
+    };
+    let (service, _) = Service::new(config, context, listener);
     let running = tokio::spawn(service.run(CancellationToken::new()));
     // Asked meanwhile, it says that it can't answer yet.
     let answer = reqwest::get(url).await.unwrap();

@@ -62,8 +62,9 @@ pub fn log(bytes: &[u8]) {
 )]
 pub fn check(rows: &MemoryRows) {
     let state = State::new(rows);
-    // Who holds what, as the subjects have it.
-    let mut holders: BTreeMap<(String, i32), BTreeSet<(Subject, i32, bool, i64)>> = BTreeMap::new();
+    // Who holds what, as the subjects have it: subject, version, whether it is deleted, timestamp.
+    type Held = BTreeSet<(Subject, i32, bool, i64)>;
+    let mut holders: BTreeMap<(String, i32), Held> = BTreeMap::new();
     let mut last: Option<Subject> = None;
     for subject in state.subjects("") {
         let (subject, versions) = subject.unwrap();

@@ -104,7 +104,9 @@ impl Code {
             Self::Referenced => "other schemas refer to it",
             Self::InvalidSubject => "not a name for a subject",
             Self::SchemaTooLarge => "larger than one record may be",
-            Self::StoreFailed => "Kafka refused the write",
+            Self::StoreFailed | Self::StoreDamaged => {
+                "Kafka refused the write, or the state can't be read"
+            }
             Self::StoreTimedOut => "Kafka did not answer in time",
             Self::NoWriter => "no instance takes writes for now",
         }

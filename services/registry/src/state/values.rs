@@ -14,11 +14,14 @@ struct Out(Vec<u8>);
 
 impl Out {
     fn number(&mut self, mut n: u64) {
-        while n >= 0x80 {
-            self.0.push((n & 0x7F) as u8 | 0x80);
+        loop {
+            let [low, ..] = n.to_le_bytes();
+            if n < 0x80 {
+                return self.0.push(low);
+            }
+            self.0.push(low | 0x80);
             n >>= 7;
         }
-        self.0.push(n as u8);
     }
 
     /// Small ones, of either sign, are short.

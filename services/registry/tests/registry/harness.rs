@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) struct Registry {
     pub(crate) topic: String,
+    pub(crate) config: Config,
     pub(crate) url: String,
     pub(crate) handle: Handle,
     pub(crate) metrics: Metrics,
@@ -64,6 +65,7 @@ impl Registry {
         let readiness = Readiness::new();
         let metrics = Metrics::new();
         let topic = config.topic.clone();
+        let told = config.clone();
         let context = Context {
             kafka,
             data_dir: dir.path().join("registry"),
@@ -83,6 +85,7 @@ impl Registry {
             url,
             handle,
             metrics,
+            config: told,
             dir,
             http: reqwest::Client::new(),
             stop,

@@ -62,6 +62,52 @@ async fn a_restart_changes_nothing() {
     registry.stop().await;
 }
 
+/// How many records of the log were applied since the start.
+fn records_read(registry: &Registry) -> u64 {
+    let metrics = registry.metrics.encode().unwrap();
+    metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("meshwork_registry_records_applied_total "))
+        .expect("the counter")
+        .parse()
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_goes_on_from_the_store_without_reading_the_log_again() {
+    let mut registry = Registry::start().await;
+    registry.register("a", "\"string\"").await;
+    registry.register("a", "\"bytes\"").await;
+    registry
+        .ok("PUT", "/config/a", Some(json!({ "compatibility": "NONE" })))
+        .await;
+    registry.register("gone", "\"int\"").await;
+    registry.ok("DELETE", "/subjects/gone", None).await;
+    registry
+        .ok("DELETE", "/subjects/gone?permanent=true", None)
+        .await;
+    let before = everything(&registry).await;
+    let read = records_read(&registry);
+    assert!(read >= 7, "{read}");
+    for kill in [false, true] {
+        let (dir, config) = (Arc::clone(&registry.dir), registry.config.clone());
+        let kafka = crate::harness::cluster().await.config();
+        if kill {
+            registry.kill().await;
+        } else {
+            registry.stop().await;
+        }
+        registry = Registry::in_dir(config, kafka, dir).await;
+        assert_eq!(records_read(&registry), 0);
+        assert_eq!(everything(&registry).await, before);
+    }
+    assert_eq!(registry.register("b", "\"long\"").await, 4);
+    assert_eq!(records_read(&registry), 1);
+    // Hard-deleted, and known all the same.
+    assert_eq!(registry.register("gone", "\"int\"").await, 3);
+    registry.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_between_writing_and_answering_a_retry_gives_the_same_id() {
     let registry = Registry::start().await;

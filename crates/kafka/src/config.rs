@@ -44,6 +44,10 @@ impl KafkaConfig {
         // Without a broker, find out about one that is back within a second.
         config.set("reconnect.backoff.ms", "50");
         config.set("reconnect.backoff.max.ms", "1000");
+        // One that has stopped without closing its connections is given up after seconds, not after
+        // minutes, and so is what it led (librdkafka: 60 s and 5 min).
+        config.set("socket.timeout.ms", "4000");
+        config.set("topic.metadata.refresh.interval.ms", "3000");
         for (key, value) in defaults {
             config.set(*key, *value);
         }

@@ -26,6 +26,8 @@ use crate::record::{Delivered, OutRecord, OwnedOutRecord, base_record};
 const WAITING_MAX: usize = 16;
 /// How often a call that librdkafka says may be repeated is repeated within its time.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How often it is looked whether somebody still waits for the producer to be opened.
+const OPEN_SLICE: Duration = Duration::from_millis(500);
 /// How often it is looked whether the last delivery report has been handed over.
 const GLANCE: Duration = Duration::from_micros(50);
 
@@ -236,17 +238,15 @@ impl Outcomes {
     }
 
     fn first_failure(&self) -> Option<String> {
-        let slots = self.0.0.lock();
-        let failed = slots
-            .of
+        let outcomes = self.0.0.lock().of.clone();
+        outcomes
             .iter()
             .enumerate()
             .find_map(|(index, outcome)| match outcome {
                 Some(Ok(_)) => None,
                 Some(Err(error)) => Some(format!("record {index}: {error}")),
                 None => Some(format!("record {index} was not acknowledged")),
-            });
-        failed
+            })
     }
 
     fn take(&self) -> Vec<Delivered> {
@@ -323,7 +323,7 @@ impl Worker {
                 return;
             }
         };
-        let open = self.open(&producer, &context);
+        let open = self.open(&producer, &context, || opened.is_closed());
         let failed = open.is_err();
         if opened.send(open).is_err() || failed {
             return;
@@ -349,11 +349,16 @@ impl Worker {
         }
     }
 
-    fn open(&self, producer: &Native, context: &Context) -> Result<(), TransactionError> {
+    fn open(
+        &self,
+        producer: &Native,
+        context: &Context,
+        given_up: impl Fn() -> bool,
+    ) -> Result<(), TransactionError> {
         let started = Instant::now();
         loop {
             let left = self.options.open_within.saturating_sub(started.elapsed());
-            let Err(error) = producer.init_transactions(left) else {
+            let Err(error) = producer.init_transactions(left.min(OPEN_SLICE)) else {
                 context.clear();
                 return Ok(());
             };
@@ -361,6 +366,10 @@ impl Worker {
             producer.poll(Duration::ZERO);
             if !retriable(&error) {
                 return Err(self.broken(&error));
+            }
+            if given_up() {
+                // One that nobody waits for must not fence whoever writes by now.
+                return Err(ended(&self.id, None));
             }
             if started.elapsed() >= self.options.open_within {
                 return Err(KafkaError::Unreachable {

@@ -87,6 +87,13 @@ pub(crate) struct ConfigAnswer {
     pub(crate) level: Option<String>,
 }
 
+/// `{"version": …}`, of which only what Meshwork's own registry adds matters.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct ServerAnswer {
+    pub(crate) announces_changes: bool,
+}
+
 /// `{"error_code": …, "message": …}`.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct ErrorAnswer {

@@ -10,8 +10,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::answers::{
-    CompatibilityAnswer, ConfigAnswer, Reference, Registered, SchemaAnswer, StoredSchema,
-    SubjectVersion,
+    CompatibilityAnswer, ConfigAnswer, Reference, Registered, SchemaAnswer, ServerAnswer,
+    StoredSchema, SubjectVersion,
 };
 use crate::cache::{Beliefs, Shared};
 use crate::config::RegistryClientConfig;
@@ -313,6 +313,21 @@ impl RegistryClient {
     /// The registry can't be asked.
     pub async fn subjects(&self) -> Answer<Vec<String>> {
         self.get("subjects".to_owned(), vec!["subjects"], &[]).await
+    }
+
+    /// Whether the registry itself tells of each registration on `mesh.catalog.changes`, as
+    /// Meshwork's own does.
+    ///
+    /// # Errors
+    /// The registry can't be asked.
+    pub async fn announces_changes(&self) -> Answer<bool> {
+        let path = vec!["v1", "metadata", "version"];
+        let answer: Answer<ServerAnswer> = self.get("version".to_owned(), path, &[]).await;
+        match answer {
+            Ok(answer) => Ok(answer.announces_changes),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether `text` could be registered under `subject`, with every reason where not. A subject

@@ -27,6 +27,21 @@ pub struct Config {
     pub max_waiting_writes: usize,
     /// Limit for one write to Kafka and for reading it back. Default `20s`, below the request's.
     pub write_timeout: HumanDuration,
+    /// Where other instances reach this one, such as `http://registry-0.registry:8081`: they pass
+    /// changes on to the writer. Default `http://` and the address that it listens on, which is only
+    /// right where that is one that others can reach.
+    pub advertised_url: Option<String>,
+    /// Name of this instance in logs, in the headers of what it writes and in `mesh.audit`. Default:
+    /// the advertised host and port.
+    pub instance: Option<String>,
+    /// Write though members of consumer group `schema-registry` (other registries) are there, and
+    /// though records of others appear. Only for a take-over whose other side is known to be gone.
+    pub force_takeover: bool,
+    /// Tell of each change on `mesh.catalog.changes` and `mesh.audit`. Default `true`.
+    pub announce_changes: bool,
+    /// Longest wait of a read that names a `Meshwork-Min-Offset`; then it is answered 503.
+    /// Default `5s`.
+    pub min_offset_timeout: HumanDuration,
     /// How long the start waits for Kafka before it gives up. Default `60s`.
     pub startup_timeout: HumanDuration,
     /// Memory for answers to "schema by id" that are ready to be sent. Default `64MiB`: 100,000 of
@@ -52,6 +67,11 @@ impl Default for Config {
             max_connections: 4_096,
             max_waiting_writes: 1_024,
             write_timeout: HumanDuration::from_secs(20),
+            advertised_url: None,
+            instance: None,
+            force_takeover: false,
+            announce_changes: true,
+            min_offset_timeout: HumanDuration::from_secs(5),
             startup_timeout: HumanDuration::from_secs(60),
             answers_cache: ByteSize::from_mib(64),
             contents_cache: ByteSize::from_mib(64),

@@ -16,7 +16,8 @@ pub use look_up::{Found, VersionId, find_version, look_up};
 pub use register::{Registration, Terms, register};
 
 use crate::record::{Key, OWN_NOOP, OwnValue, Record, to_json};
-use crate::state::{State, StateError};
+use crate::state::{LogWriter, State, StateError};
+use crate::subject::DEFAULT_CONTEXT;
 
 /// What is to be done for a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,15 +68,32 @@ pub(crate) fn mark(
     if state.marked_id(context)? >= state.greatest_id(context)? {
         return Ok(());
     }
-    let key = Key::Noop {
-        subject: Some(OWN_NOOP.to_owned()),
-    };
-    // The same record says who writes: that stays.
-    let writer = state.writer()?.unwrap_or_default();
-    let value = to_json(&OwnValue {
-        greatest_ids: state.marks()?,
-        url: writer.url,
-        instance: writer.instance,
-    });
+    let (key, value) = own_record(context, state.greatest_id(context)?, state.writer()?);
     write(state, records, &key, Some(value))
+}
+
+/// The record that holds the greatest id of a context. That of the default context says who writes,
+/// too: `writer` stays what it was.
+pub(crate) fn own_record(
+    context: &str,
+    greatest: i32,
+    writer: Option<LogWriter>,
+) -> (Key, Vec<u8>) {
+    let mut value = OwnValue::default();
+    if greatest > 0 {
+        value.greatest_ids.insert(context.to_owned(), greatest);
+    }
+    let subject = if context == DEFAULT_CONTEXT {
+        let writer = writer.unwrap_or_default();
+        value.url = writer.url;
+        value.instance = writer.instance;
+        value.scanned_to = writer.scanned_to;
+        OWN_NOOP.to_owned()
+    } else {
+        format!(":{context}:{OWN_NOOP}")
+    };
+    let key = Key::Noop {
+        subject: Some(subject),
+    };
+    (key, to_json(&value))
 }

@@ -5,6 +5,7 @@ mod answer;
 mod body;
 mod compatibility;
 mod context_path;
+mod forward;
 mod openapi;
 mod operation;
 mod operations;
@@ -15,5 +16,6 @@ mod server;
 mod settings;
 mod subjects;
 
+pub(crate) use forward::Forwarder;
 pub(crate) use routes::{Api, router};
 pub(crate) use server::serve;

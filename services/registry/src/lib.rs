@@ -2,12 +2,16 @@
 //!
 //! The core is pure: [`state`] folds records of the log into rows, [`decide`] turns a request into
 //! an answer and records to write. Around it, `store` keeps the rows, `reader` follows the log,
-//! `writer` appends to it, one change after another, and `http` translates.
+//! `election` says which instance writes, its `writer` appends, one change after another, `changes`
+//! tells others of it, and `http` translates.
 
+mod actor;
 mod answers;
+mod changes;
 mod config;
 pub mod content;
 pub mod decide;
+mod election;
 #[doc(hidden)]
 pub mod fuzzing;
 mod http;
@@ -20,6 +24,7 @@ pub mod record;
 pub mod refusal;
 mod service;
 mod shared;
+mod standing;
 pub mod state;
 mod store;
 pub mod subject;
@@ -28,3 +33,4 @@ mod writer;
 
 pub use config::Config;
 pub use service::{Context, Error, Handle, Service};
+pub use standing::Standing;

@@ -7,6 +7,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 
 use crate::record::Oddity;
+use crate::standing::Standing;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OddityLabels {
@@ -16,6 +17,11 @@ struct OddityLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct WriteLabels {
     outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StandingLabels {
+    standing: &'static str,
 }
 
 /// How a change ended.
@@ -33,6 +39,7 @@ pub(crate) struct RegistryMetrics {
     records: Counter,
     oddities: Family<OddityLabels, Counter>,
     writes: Family<WriteLabels, Counter>,
+    standing: Family<StandingLabels, Gauge>,
     degraded: Gauge,
 }
 
@@ -54,6 +61,11 @@ impl RegistryMetrics {
                 "registry_changes",
                 "Changes asked for, by outcome",
                 ours.writes.clone(),
+            );
+            registry.register(
+                "registry_standing",
+                "1 for what this instance is: waiting, following, taking_over, writing, refusing",
+                ours.standing.clone(),
             );
             registry.register(
                 "registry_store_degraded",
@@ -80,12 +92,28 @@ impl RegistryMetrics {
     }
 
     pub(crate) fn write(&self, outcome: WriteOutcome) {
+        self.writes(outcome, 1);
+    }
+
+    /// `count` changes that ended alike.
+    pub(crate) fn writes(&self, outcome: WriteOutcome, count: usize) {
         let outcome = match outcome {
             WriteOutcome::Written => "written",
             WriteOutcome::Refused => "refused",
             WriteOutcome::Unchanged => "unchanged",
             WriteOutcome::Failed => "failed",
         };
-        self.writes.get_or_create(&WriteLabels { outcome }).inc();
+        self.writes
+            .get_or_create(&WriteLabels { outcome })
+            .inc_by(count as u64);
+    }
+
+    /// What this instance is from now on.
+    pub(crate) fn standing(&self, now: &Standing) {
+        self.standing.clear();
+        let labels = StandingLabels {
+            standing: now.code(),
+        };
+        self.standing.get_or_create(&labels).set(1);
     }
 }

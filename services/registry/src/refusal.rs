@@ -37,7 +37,10 @@ pub enum Code {
     StoreFailed,
     StoreDamaged,
     StoreTimedOut,
+    ForwardFailed,
     NoWriter,
+    /// Another instance writes; shown to clients as [`Code::NoWriter`].
+    NotHere,
 }
 
 impl Code {
@@ -72,7 +75,8 @@ impl Code {
             Self::SchemaTooLarge => 42_209,
             Self::StoreFailed | Self::StoreDamaged => 50_001,
             Self::StoreTimedOut => 50_002,
-            Self::NoWriter => 50_004,
+            Self::ForwardFailed => 50_003,
+            Self::NoWriter | Self::NotHere => 50_004,
         }
     }
 
@@ -108,7 +112,8 @@ impl Code {
                 "Kafka refused the write, or the state can't be read"
             }
             Self::StoreTimedOut => "Kafka did not answer in time",
-            Self::NoWriter => "no instance takes writes for now",
+            Self::ForwardFailed => "the writer could not be reached; the change may have been made",
+            Self::NoWriter | Self::NotHere => "no instance takes writes for now",
         }
     }
 
@@ -117,7 +122,7 @@ impl Code {
     pub const fn status(self) -> u16 {
         match self {
             // Some clients try again on 502 and 503 only.
-            Self::NoWriter => 503,
+            Self::NoWriter | Self::NotHere | Self::ForwardFailed => 503,
             _ => {
                 let mut status = self.number();
                 while status >= 1000 {

@@ -1,5 +1,6 @@
 //! The registry as a service of the process.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,18 +11,25 @@ use meshwork_kafka::{Admin, KafkaConfig, KafkaError, NewTopic};
 use meshwork_model::topic::ControlTopic;
 use meshwork_telemetry::{Latch, Metrics, Readiness};
 use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::changes::Teller;
 use crate::config::Config;
-use crate::http;
+use crate::election::{Candidate, Vote};
+use crate::http::{self, Forwarder};
 use crate::metrics::RegistryMetrics;
 use crate::reader::{self, Follower};
 use crate::shared::Shared;
-use crate::writer;
+use crate::standing::Standing;
+use crate::writer::{Worker, Writer};
 
 /// How long one question to Kafka may take while the registry starts.
 const ASK: Duration = Duration::from_secs(10);
+
+/// How long leaving the group of the instances may take.
+const LEAVE: Duration = Duration::from_secs(5);
 
 /// Why the registry can't run.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +58,9 @@ pub enum Error {
         /// As many as it has.
         partitions: i32,
     },
+    /// Other instances could not be asked.
+    #[error("the registry's HTTP client can't be made: {0}")]
+    Client(String),
     /// Kafka can't be used.
     #[error(transparent)]
     Kafka(#[from] KafkaError),
@@ -104,6 +115,12 @@ impl Handle {
         self.shared.caught_up.load(Ordering::Acquire)
     }
 
+    /// Whether this instance writes.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        self.shared.standing.borrow().clone()
+    }
+
     /// Up to which offset `_schemas` has been applied.
     #[must_use]
     pub fn applied(&self) -> i64 {
@@ -123,7 +140,11 @@ impl Service {
             metrics,
         } = context;
         let latch = readiness.latch("registry: reading _schemas");
-        let shared = Arc::new(Shared::new(config, RegistryMetrics::register(&metrics)));
+        let address = listener
+            .local_addr()
+            .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let metrics = RegistryMetrics::register(&metrics);
+        let shared = Arc::new(Shared::new(config, address, metrics));
         let handle = Handle {
             shared: Arc::clone(&shared),
         };
@@ -151,18 +172,23 @@ impl Service {
         } = self;
         // However this ends, aborted too, the store is closed with it.
         let _closing = Closing(Arc::clone(&shared));
-        let (writer, worker) = writer::new(&kafka, &shared)?;
+        let (writer, jobs) = Writer::new(&shared);
+        let limit = shared.config.request_timeout.get();
         let api = http::Api {
             shared: Arc::clone(&shared),
-            writer,
+            forwarder: Forwarder::new(&shared.url, limit)
+                .map_err(|e| Error::Client(e.to_string()))?,
+            writer: writer.clone(),
         };
         let stop = shutdown.child_token();
         // Asked before it is ready, the registry says so: that is better than not answering.
         let serving = http::serve(listener, http::router(api), &shared.config, stop.clone());
+        let (prepared, is_prepared) = watch::channel(false);
         let follower = {
-            let shared = Arc::clone(&shared);
+            let (kafka, shared) = (kafka.clone(), Arc::clone(&shared));
             async move {
                 prepare(&kafka, &shared).await?;
+                prepared.send_replace(true);
                 let topic = reader::describe(&kafka, &shared.config.topic).await?;
                 let follower = Follower {
                     kafka,
@@ -174,12 +200,36 @@ impl Service {
                 follower.run().await
             }
         };
+        let (vote, votes) = watch::channel(Vote::Open);
+        let (ask, questions) = mpsc::channel(1);
+        let worker = Worker {
+            kafka: kafka.clone(),
+            shared: Arc::clone(&shared),
+            jobs,
+            vote: votes,
+            questions: ask,
+        };
+        let candidate = Candidate {
+            kafka: kafka.clone(),
+            shared: Arc::clone(&shared),
+            vote,
+            questions,
+        };
+        let teller = Teller {
+            kafka,
+            shared: Arc::clone(&shared),
+            writer,
+        };
         // The log is followed until the last request is answered: the writer waits for what is
-        // read.
+        // read. And only then another instance is elected.
+        let left = CancellationToken::new();
         let mut following = AbortOnDropHandle::new(tokio::spawn(follower));
         let _working = AbortOnDropHandle::new(tokio::spawn(worker.run()));
+        let standing =
+            AbortOnDropHandle::new(tokio::spawn(candidate.run(is_prepared, left.clone())));
+        let _telling = AbortOnDropHandle::new(tokio::spawn(teller.run()));
         tokio::pin!(serving);
-        tokio::select! {
+        let ended = tokio::select! {
             () = &mut serving => Ok(()),
             followed = &mut following => {
                 stop.cancel();
@@ -189,7 +239,14 @@ impl Service {
                     Err(panic) => std::panic::resume_unwind(panic.into_panic()),
                 }
             }
+        };
+        left.cancel();
+        if tokio::time::timeout(LEAVE, standing).await.is_err() {
+            tracing::warn!(
+                "registry did not leave its group within {LEAVE:?}; another is elected once it is missed"
+            );
         }
+        ended
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the reader fills, the writer decides on, and handlers answer from.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use crate::content::Content;
 use crate::metrics::RegistryMetrics;
 use crate::recent::Recent;
 use crate::refusal::{Code, Refusal};
+use crate::standing::Standing;
 use crate::state::{Contents, Foreign, LogWriter, State};
 use crate::store::StoredRows;
 use crate::texts::Texts;
@@ -24,6 +26,14 @@ const APART_AT_ONCE: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) config: Config,
+    /// Where other instances reach this one.
+    pub(crate) url: String,
+    /// Name of this instance.
+    pub(crate) instance: Arc<str>,
+    /// Largest record that may be written, key and value, bytes.
+    record_limit: AtomicUsize,
+    /// Whether this instance writes.
+    pub(crate) standing: watch::Sender<Standing>,
     /// None before it is opened, while it is made anew, and after the end. Held for as long as one
     /// request or one batch of records takes, never across a wait.
     pub(crate) store: RwLock<Option<Store>>,
@@ -47,8 +57,20 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(config: Config, metrics: RegistryMetrics) -> Self {
+    pub(crate) fn new(config: Config, address: SocketAddr, metrics: RegistryMetrics) -> Self {
+        let url = config
+            .advertised_url
+            .clone()
+            .unwrap_or_else(|| format!("http://{address}"));
+        let instance = config.instance.clone().unwrap_or_else(|| {
+            let after = url.split_once("://").map_or(&*url, |(_, rest)| rest);
+            after.trim_end_matches('/').to_owned()
+        });
         Self {
+            record_limit: AtomicUsize::new(config.max_record_bytes),
+            instance: instance.into(),
+            url,
+            standing: watch::Sender::new(Standing::Waiting),
             store: RwLock::new(None),
             texts: Texts::default(),
             contents: Recent::new(config.contents_cache.get()),
@@ -78,6 +100,41 @@ impl Shared {
         self.answers.get(context, id)
     }
 
+    /// Largest record that may be written, key and value, bytes.
+    pub(crate) fn record_limit(&self) -> usize {
+        self.record_limit.load(Ordering::Relaxed)
+    }
+
+    /// What the topic takes may be less than what is configured.
+    pub(crate) fn limit_records(&self, bytes: usize) {
+        let limit = bytes.min(self.config.max_record_bytes);
+        self.record_limit.store(limit, Ordering::Relaxed);
+    }
+
+    /// Offset of the newest record of others, if it is at `since` or behind.
+    pub(crate) fn foreign_since(&self, since: i64) -> Option<i64> {
+        Some(self.foreign.borrow().newest).filter(|newest| *newest >= since)
+    }
+
+    /// Returns once others have written at `since` or behind: the offset.
+    pub(crate) async fn foreign_from(&self, since: i64) -> i64 {
+        let mut foreign = self.foreign.subscribe();
+        // The sender lives as long as `self`.
+        let _ = foreign.wait_for(|foreign| foreign.newest >= since).await;
+        self.foreign.borrow().newest
+    }
+
+    /// As [`Self::read`], with a state that records may be laid over.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(crate) fn draft<T>(
+        &self,
+        ask: impl FnOnce(State<'_>) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        self.with_state(|state, _| ask(state))
+    }
+
     /// Asks the state of this moment.
     ///
     /// # Errors
@@ -98,6 +155,13 @@ impl Shared {
         &self,
         ask: impl FnOnce(&State<'_>, i64) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
+        self.with_state(|state, published| ask(&state, published))
+    }
+
+    fn with_state<T>(
+        &self,
+        ask: impl FnOnce(State<'_>, i64) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
         let store = self.store.read();
         let Some(store) = store
             .as_ref()
@@ -111,7 +175,7 @@ impl Shared {
             recent: &self.contents,
             published,
         });
-        let answer = ask(&state, published);
+        let answer = ask(state, published);
         if let Err(refusal) = &answer
             && refusal.code == Code::StoreDamaged
         {

@@ -19,7 +19,6 @@ pub(crate) use scope::DEFAULT_LEVEL;
 pub use subjects::{SubjectState, Version, VersionRow};
 pub use values::{Foreign, LogWriter};
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use keys::Parts;
@@ -119,22 +118,6 @@ impl<'a> State<'a> {
     pub(crate) fn marked_id(&self, context: &str) -> Result<i32, StateError> {
         self.get(keys::mark(context))?
             .map_or(Ok(0), |value| values::take_small(&value))
-    }
-
-    /// The marks of all contexts as they should be written now.
-    pub(crate) fn marks(&self) -> Result<BTreeMap<String, i32>, StateError> {
-        let mut marks = BTreeMap::new();
-        for row in self.scan(&keys::contexts().range(), Direction::Forward) {
-            let (key, value) = row?;
-            marks.insert(name_of(&key)?, ContextRow::take(&value)?.greatest);
-        }
-        for row in self.scan(&keys::marks().range(), Direction::Forward) {
-            let (key, value) = row?;
-            let mark = marks.entry(name_of(&key)?).or_default();
-            *mark = values::take_small(&value)?.max(*mark);
-        }
-        marks.retain(|_, greatest| *greatest > 0);
-        Ok(marks)
     }
 
     /// The versions that refer to `place`, in order, read one after another.

@@ -1,63 +1,50 @@
-//! The one writer: changes are decided and written one after another, and answered once their own
-//! records have been read back. So an answer never says what the log does not, and an id is given
-//! once, whatever fails in between.
+//! Changes on their way into the log: decided one after another, written in groups, and answered
+//! once their records have been read back. So an answer never says what the log does not, and an id
+//! is given once, whatever fails in between.
 
-mod log;
+mod group;
+mod taken;
+mod takeover;
+mod worker;
 
-use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use meshwork_kafka::{KafkaConfig, KafkaError};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::actor::Actor;
 use crate::decide::Decision;
 use crate::metrics::WriteOutcome;
-use crate::record::{Key, ReadKey, Record, SchemaValue};
 use crate::refusal::{Code, Refusal};
 use crate::shared::Shared;
+use crate::standing::Standing;
 use crate::state::State;
-use crate::subject::Subject;
 use crate::texts::Texts;
-use log::Log;
+use group::{Decided, Job};
+pub(crate) use taken::Taken;
+pub(crate) use worker::{ACTOR_HEADER, REAFFIRM, WRITER_HEADER, Worker};
 
-/// Ids by context that a write of unknown fate may have used.
-#[derive(Debug, Default)]
-pub(crate) struct Taken(HashMap<String, i32>);
+/// Changes that wait while an instance takes over; longer, and the client is told to come back.
+const PATIENCE: Duration = Duration::from_secs(10);
 
-impl Taken {
-    /// The greatest of them; 0 if none.
-    pub(crate) fn of(&self, context: &str) -> i32 {
-        self.0.get(context).copied().unwrap_or(0)
-    }
+/// What a change came to.
+#[derive(Clone, Debug)]
+pub(crate) struct Written<T> {
+    /// The answer.
+    pub(crate) answer: T,
+    /// Whoever has applied the log up to and with this offset sees the change.
+    pub(crate) offset: i64,
+}
 
-    fn note(&mut self, records: &[Record]) {
-        for record in records {
-            let (Ok(key), Some(value)) = (ReadKey::parse(&record.key), &record.value) else {
-                continue;
-            };
-            let (Key::Schema { subject, .. }, Ok(value)) =
-                (key.key, serde_json::from_slice::<SchemaValue>(value))
-            else {
-                continue;
-            };
-            let id = i32::try_from(value.id).unwrap_or(0);
-            let taken = self
-                .0
-                .entry(Subject::new(&subject).context().to_owned())
-                .or_default();
-            *taken = id.max(*taken);
+impl<T> Written<T> {
+    /// The same change with another form of its answer.
+    pub(crate) fn map<U>(self, form: impl FnOnce(&T) -> U) -> Written<U> {
+        Written {
+            answer: form(&self.answer),
+            offset: self.offset,
         }
     }
 }
-
-/// What a job comes to once decided.
-struct Decided {
-    records: Vec<Record>,
-    /// Tells the client, with a refusal where writing failed.
-    answer: Box<dyn FnOnce(Result<(), Refusal>) + Send>,
-}
-
-type Job = Box<dyn FnOnce(&State<'_>, &Texts, &Taken) -> Decided + Send>;
 
 /// Hands changes to the writer. Cheap to clone.
 #[derive(Clone)]
@@ -66,63 +53,39 @@ pub(crate) struct Writer {
     shared: Arc<Shared>,
 }
 
-/// Takes the changes, one by one.
-pub(crate) struct Worker {
-    jobs: mpsc::Receiver<Job>,
-    shared: Arc<Shared>,
-    log: Log,
-    taken: Taken,
-    /// The fate of the last write is unknown.
-    unsettled: bool,
-}
-
-/// A writer and its worker, which must be run.
-///
-/// # Errors
-/// librdkafka refuses the configuration.
-pub(crate) fn new(
-    kafka: &KafkaConfig,
-    shared: &Arc<Shared>,
-) -> Result<(Writer, Worker), KafkaError> {
-    let (sender, jobs) = mpsc::channel(shared.config.max_waiting_writes.max(1));
-    let worker = Worker {
-        jobs,
-        log: Log::new(kafka, &shared.config)?,
-        shared: Arc::clone(shared),
-        taken: Taken::default(),
-        unsettled: false,
-    };
-    let writer = Writer {
-        jobs: sender,
-        shared: Arc::clone(shared),
-    };
-    Ok((writer, worker))
-}
-
 impl Writer {
+    /// A writer, and the queue that its [`Worker`] takes from.
+    pub(crate) fn new(shared: &Arc<Shared>) -> (Self, mpsc::Receiver<Job>) {
+        let (jobs, queue) = mpsc::channel(shared.config.max_waiting_writes.max(1));
+        let writer = Self {
+            jobs,
+            shared: Arc::clone(shared),
+        };
+        (writer, queue)
+    }
+
     /// Decides on a change and has it written. What needs no write, a refusal for one, is answered
     /// at once from what has been read.
     ///
     /// # Errors
-    /// The refusal, or that the log could not be written.
-    pub(crate) async fn submit<T, F>(&self, decide: F) -> Result<T, Refusal>
+    /// The refusal, or that the log could not be written; [`Code::NotHere`] where another instance
+    /// writes.
+    pub(crate) async fn submit<T, F>(&self, actor: Actor, decide: F) -> Result<Written<T>, Refusal>
     where
         T: Send + 'static,
         F: Fn(&State<'_>, &Texts, &Taken) -> Result<Decision<T>, Refusal> + Send + 'static,
     {
-        let first = self
-            .shared
-            .read(|state| decide(state, &self.shared.texts, &Taken::default()));
-        match first {
-            Ok(decision) if decision.records.is_empty() => {
+        self.may_write().await?;
+        match self.at_once(&decide) {
+            Ok(Some(written)) => {
                 self.shared.metrics.write(WriteOutcome::Unchanged);
-                return Ok(decision.answer);
+                return Ok(written);
             }
             Err(refusal) => {
                 self.shared.metrics.write(WriteOutcome::Refused);
                 return Err(refusal);
             }
-            Ok(_) => {}
+            Ok(None) => {}
         }
         let (tell, told) = oneshot::channel();
         let job: Job = Box::new(move |state, texts, taken| {
@@ -132,8 +95,15 @@ impl Writer {
             };
             Decided {
                 records,
+                actor,
                 // Whoever asked may be gone; what was decided is written all the same.
-                answer: Box::new(move |written| drop(tell.send(written.and(answer)))),
+                answer: Box::new(move |written| {
+                    let told = written.and_then(|offset| {
+                        let answer = answer?;
+                        Ok(Written { answer, offset })
+                    });
+                    drop(tell.send(told));
+                }),
             }
         });
         self.jobs.try_send(job).map_err(|error| {
@@ -150,62 +120,71 @@ impl Writer {
         told.await.unwrap_or_else(|_| {
             Err(Refusal::new(
                 Code::NoWriter,
-                "the registry is shutting down",
+                "Leader not known. The writer has just changed and nothing was written; ask again",
             ))
         })
     }
-}
 
-impl Worker {
-    /// Works until all [`Writer`]s are gone.
-    pub(crate) async fn run(mut self) {
-        while let Some(job) = self.jobs.recv().await {
-            if self.unsettled {
-                match self.settle().await {
-                    Ok(()) => self.unsettled = false,
-                    Err(refusal) => {
-                        self.shared.metrics.write(WriteOutcome::Failed);
-                        if let Ok(decided) = self.decide(job) {
-                            (decided.answer)(Err(refusal));
-                        }
-                        continue;
-                    }
-                }
-            }
-            // Without a store the job is dropped, and whoever asked is told that it is.
-            let Ok(Decided { records, answer }) = self.decide(job) else {
-                continue;
-            };
-            if records.is_empty() {
-                self.shared.metrics.write(WriteOutcome::Unchanged);
-                answer(Ok(()));
-                continue;
-            }
-            let written = self.log.append(&self.shared, &records).await;
-            if let Err(refusal) = &written {
-                tracing::error!(reason = %refusal, "registry could not write to _schemas");
-                self.taken.note(&records);
-                self.unsettled = true;
-                self.shared.metrics.write(WriteOutcome::Failed);
-            } else {
-                self.shared.metrics.write(WriteOutcome::Written);
-            }
-            answer(written);
+    /// As [`Self::submit`], for what may be there already: then this instance says so, whoever
+    /// writes. Only for registrations, whose answer stays true for ever.
+    ///
+    /// # Errors
+    /// As [`Self::submit`].
+    pub(crate) async fn submit_unless_there<T, F>(
+        &self,
+        actor: Actor,
+        decide: F,
+    ) -> Result<Written<T>, Refusal>
+    where
+        T: Send + 'static,
+        F: Fn(&State<'_>, &Texts, &Taken) -> Result<Decision<T>, Refusal> + Send + 'static,
+    {
+        let writes = *self.shared.standing.borrow() == Standing::Writing;
+        if !writes && let Ok(Some(there)) = self.at_once(&decide) {
+            self.shared.metrics.write(WriteOutcome::Unchanged);
+            return Ok(there);
         }
+        self.submit(actor, decide).await
     }
 
-    fn decide(&self, job: Job) -> Result<Decided, Refusal> {
-        self.shared
-            .read(|state| Ok(job(state, &self.shared.texts, &self.taken)))
+    /// What a change comes to that needs no write, as far as this instance has read; none where it
+    /// needs one.
+    ///
+    /// # Errors
+    /// The refusal.
+    fn at_once<T>(
+        &self,
+        decide: impl Fn(&State<'_>, &Texts, &Taken) -> Result<Decision<T>, Refusal>,
+    ) -> Result<Option<Written<T>>, Refusal> {
+        self.shared.read_published(|state, next| {
+            let decision = decide(state, &self.shared.texts, &Taken::default())?;
+            Ok(decision.records.is_empty().then_some(Written {
+                answer: decision.answer,
+                offset: next - 1,
+            }))
+        })
     }
 
-    /// After a write of unknown fate: a record behind it, read back, means that whatever became of
-    /// the write has been read too.
-    async fn settle(&mut self) -> Result<(), Refusal> {
-        let barrier = Record {
-            key: Key::Noop { subject: None }.to_bytes(),
-            value: None,
+    /// Waits out a change of writers.
+    async fn may_write(&self) -> Result<(), Refusal> {
+        let mut standing = self.shared.standing.subscribe();
+        let settled = tokio::time::timeout(
+            PATIENCE,
+            // The sender lives as long as `shared`.
+            standing.wait_for(|standing| !standing.is_passing()),
+        );
+        let now = match settled.await {
+            Ok(Ok(standing)) => standing.clone(),
+            _ => Standing::Waiting,
         };
-        self.log.append(&self.shared, &[barrier]).await
+        match now {
+            Standing::Writing => Ok(()),
+            Standing::Following => Err(Refusal::new(Code::NotHere, "Leader not known.")),
+            Standing::Refusing(why) => Err(Refusal::new(Code::NoWriter, &*why)),
+            Standing::Waiting | Standing::TakingOver => Err(Refusal::new(
+                Code::NoWriter,
+                "Leader not known. This instance is being elected; ask again in a moment",
+            )),
+        }
     }
 }

@@ -4,6 +4,8 @@ use rdkafka::bindings::{
     rd_kafka_consumer_group_state_t as RawState, rd_kafka_consumer_group_type_t as RawKind,
 };
 
+use rdkafka::groups::GroupInfo;
+
 use super::Admin;
 use crate::error::{ErrorCode, KafkaError};
 use crate::raw::admin as raw;
@@ -99,7 +101,7 @@ impl Admin {
                 let listed = client
                     .fetch_group_list(Some(&owned), timeout)
                     .map_err(|e| super::rd(&e))?;
-                let members = listed.groups().iter().flat_map(|group| group.members());
+                let members = listed.groups().iter().flat_map(GroupInfo::members);
                 Ok(members
                     .map(|member| AnyMember {
                         client_id: member.client_id().to_owned(),

@@ -38,12 +38,17 @@ pub(crate) fn registry_url() -> &'static str {
             runtime.block_on(async move {
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
                 let url = format!("http://{}", listener.local_addr().unwrap());
+                let dir = tempfile::tempdir().unwrap();
+                let context = meshwork_registry::Context {
+                    kafka: config,
+                    data_dir: dir.path().to_owned(),
+                    readiness: Readiness::new(),
+                    metrics: Metrics::new(),
+                };
                 let (service, _) = meshwork_registry::Service::new(
                     meshwork_registry::Config::default(),
-                    config,
+                    context,
                     listener,
-                    &Readiness::new(),
-                    &Metrics::new(),
                 );
                 tell.send(url).unwrap();
                 service.run(CancellationToken::new()).await.unwrap();

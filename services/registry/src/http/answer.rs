@@ -6,9 +6,11 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Serialize;
 
+use super::forward::{NotHere, OFFSET};
 use crate::answers::ErrorAnswer;
 use crate::record::to_json;
 use crate::refusal::{Code, Refusal};
+use crate::writer::Written;
 
 /// The type of answers to whoever does not mind.
 pub(super) const PREFERRED: HeaderValue =
@@ -73,6 +75,17 @@ impl IntoResponse for Json {
     }
 }
 
+/// The answer to a change says at which offset the log shows it.
+impl IntoResponse for Written<Json> {
+    fn into_response(self) -> Response {
+        let mut response = self.answer.into_response();
+        response
+            .headers_mut()
+            .insert(OFFSET, HeaderValue::from(self.offset));
+        response
+    }
+}
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         refuse(self.code.number(), &self)
@@ -88,7 +101,10 @@ pub(super) fn refuse(number: u32, refusal: &Refusal) -> Response {
     .into_response();
     *response.status_mut() =
         StatusCode::from_u16(refusal.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    if refusal.code == Code::NoWriter {
+    if refusal.code == Code::NotHere {
+        response.extensions_mut().insert(NotHere);
+    }
+    if refusal.code.status() == 503 {
         response
             .headers_mut()
             .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
+use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -38,23 +39,7 @@ pub(super) async fn read<T: DeserializeOwned>(
             ));
         }
     }
-    let bytes = Limited::new(body, limit)
-        .collect()
-        .await
-        .map_err(|error| {
-            if error.downcast_ref::<LengthLimitError>().is_some() {
-                Refusal::new(
-                    Code::TooLarge,
-                    format!("request body is larger than {limit} bytes (registry.max_body_bytes)"),
-                )
-            } else {
-                Refusal::new(
-                    Code::BadRequest,
-                    format!("request body ended early: {error}"),
-                )
-            }
-        })?
-        .to_bytes();
+    let bytes = collect(body, limit).await?;
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(missing());
     }
@@ -83,4 +68,28 @@ fn missing() -> Refusal {
         Code::Unprocessable,
         "the request has no body; a JSON object is needed",
     )
+}
+
+/// All of a body.
+///
+/// # Errors
+/// 413, and 400 where it ends early.
+pub(super) async fn collect(body: Body, limit: usize) -> Result<Bytes, Refusal> {
+    Ok(Limited::new(body, limit)
+        .collect()
+        .await
+        .map_err(|error| {
+            if error.downcast_ref::<LengthLimitError>().is_some() {
+                Refusal::new(
+                    Code::TooLarge,
+                    format!("request body is larger than {limit} bytes (registry.max_body_bytes)"),
+                )
+            } else {
+                Refusal::new(
+                    Code::BadRequest,
+                    format!("request body ended early: {error}"),
+                )
+            }
+        })?
+        .to_bytes())
 }

@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use meshwork_telemetry::spans;
 
 use super::answer::{Json, PREFERRED, negotiate, not_found};
+use super::forward::{Forwarder, MIN_OFFSET, offset_in, pass_on};
 use super::operation::Operation;
 use super::{context_path, operations};
 use crate::refusal::{Code, Refusal};
@@ -25,6 +26,7 @@ use crate::writer::Writer;
 pub(crate) struct Api {
     pub(crate) shared: Arc<Shared>,
     pub(crate) writer: Writer,
+    pub(crate) forwarder: Forwarder,
 }
 
 /// All routes. Whatever is not here, method included, is a JSON 404: clients take 405 and 500 for
@@ -32,7 +34,11 @@ pub(crate) struct Api {
 pub(crate) fn router(api: Api) -> Router {
     // The guard stands around the routes, so that it sees a path before they do.
     Router::new()
-        .fallback_service(routes().with_state(api.clone()))
+        .fallback_service(
+            routes()
+                .layer(from_fn_with_state(api.clone(), pass_on))
+                .with_state(api.clone()),
+        )
         .layer(from_fn_with_state(api, guard))
 }
 
@@ -75,6 +81,9 @@ async fn pass(api: &Api, mut request: Request, next: Next) -> Result<Response, R
             "the registry is still reading _schemas; ask again in a moment",
         ));
     }
+    if let Some(offset) = offset_in(request.headers(), &MIN_OFFSET) {
+        wait_for(api, offset).await?;
+    }
     if let Some(answer) = ready(api, &request) {
         return Ok(answer);
     }
@@ -101,6 +110,23 @@ fn ready(api: &Api, request: &Request) -> Option<Response> {
     let id = request.uri().path().strip_prefix("/schemas/ids/")?;
     let answer = api.shared.kept_answer(DEFAULT_CONTEXT, id.parse().ok()?)?;
     Some(Json(answer).into_response())
+}
+
+/// Waits until what somebody has seen elsewhere can be seen here.
+async fn wait_for(api: &Api, offset: i64) -> Result<(), Refusal> {
+    let limit = api.shared.config.min_offset_timeout.get();
+    tokio::time::timeout(limit, api.shared.applied(offset))
+        .await
+        .map_err(|_| {
+            let read = *api.shared.applied.borrow();
+            Refusal::new(
+                Code::NoWriter,
+                format!(
+                    "this instance has read {} up to offset {read}, and {offset} did not come within {limit:?} (registry.min_offset_timeout); ask again, or another instance",
+                    api.shared.config.topic
+                ),
+            )
+        })
 }
 
 fn by_status(status: StatusCode) -> Response {

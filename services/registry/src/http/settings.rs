@@ -10,12 +10,16 @@ use super::body::read;
 use super::parameters::Parameters;
 use super::routes::Api;
 use super::schemas::MOST;
+use crate::actor::Actor;
 use crate::answers::ModeAnswer;
 use crate::decide::{self, SettingsChange};
 use crate::refusal::{Code, Refusal};
 use crate::subject::Subject;
+use crate::writer::Written;
 
 type Answer = Result<Json, Refusal>;
+
+type Changed = Result<Written<Json>, Refusal>;
 
 pub(super) async fn global(Held(api): Held<Api>) -> Answer {
     let settings = api.shared.read(|state| Ok(state.global_settings()?))?;
@@ -35,43 +39,63 @@ pub(super) async fn of_subject(
     Ok(Json::of(&settings))
 }
 
-pub(super) async fn put_global(Held(api): Held<Api>, headers: HeaderMap, body: Body) -> Answer {
-    put(&api, None, &headers, body).await
+pub(super) async fn put_global(
+    Held(api): Held<Api>,
+    actor: Actor,
+    headers: HeaderMap,
+    body: Body,
+) -> Changed {
+    put(&api, actor, None, &headers, body).await
 }
 
 pub(super) async fn put_subject(
     Held(api): Held<Api>,
+    actor: Actor,
     Path(subject): Path<String>,
     headers: HeaderMap,
     body: Body,
-) -> Answer {
-    put(&api, Some(Subject::new(&subject)), &headers, body).await
+) -> Changed {
+    put(&api, actor, Some(Subject::new(&subject)), &headers, body).await
 }
 
-async fn put(api: &Api, scope: Option<Subject>, headers: &HeaderMap, body: Body) -> Answer {
+async fn put(
+    api: &Api,
+    actor: Actor,
+    scope: Option<Subject>,
+    headers: &HeaderMap,
+    body: Body,
+) -> Changed {
     let change: SettingsChange =
         read(headers, body, api.shared.config.max_body_bytes.as_usize()).await?;
     let settings = api
         .writer
-        .submit(move |state, _, _| decide::put_settings(state, scope.as_ref(), change.clone()))
+        .submit(actor, move |state, _, _| {
+            decide::put_settings(state, scope.as_ref(), change.clone())
+        })
         .await?;
-    Ok(Json::of(&settings))
+    Ok(settings.map(Json::of))
 }
 
-pub(super) async fn delete_global(Held(api): Held<Api>) -> Answer {
-    delete(&api, None).await
+pub(super) async fn delete_global(Held(api): Held<Api>, actor: Actor) -> Changed {
+    delete(&api, actor, None).await
 }
 
-pub(super) async fn delete_subject(Held(api): Held<Api>, Path(subject): Path<String>) -> Answer {
-    delete(&api, Some(Subject::new(&subject))).await
+pub(super) async fn delete_subject(
+    Held(api): Held<Api>,
+    actor: Actor,
+    Path(subject): Path<String>,
+) -> Changed {
+    delete(&api, actor, Some(Subject::new(&subject))).await
 }
 
-async fn delete(api: &Api, scope: Option<Subject>) -> Answer {
+async fn delete(api: &Api, actor: Actor, scope: Option<Subject>) -> Changed {
     let settings = api
         .writer
-        .submit(move |state, _, _| decide::delete_settings(state, scope.as_ref()))
+        .submit(actor, move |state, _, _| {
+            decide::delete_settings(state, scope.as_ref())
+        })
         .await?;
-    Ok(Json::of(&settings))
+    Ok(settings.map(Json::of))
 }
 
 pub(super) async fn global_mode(Held(api): Held<Api>) -> Answer {
@@ -129,10 +153,14 @@ pub(super) async fn cluster_id(Held(api): Held<Api>) -> Json {
     }))
 }
 
-pub(super) async fn server_version() -> Json {
+/// As Confluent's; and who we are, and whether registrations are told of, so that who announces a
+/// product need not do it again.
+pub(super) async fn server_version(Held(api): Held<Api>) -> Json {
     Json::of(&json!({
         "version": env!("CARGO_PKG_VERSION"),
         "commitId": "",
+        "product": "meshwork",
+        "announcesChanges": api.shared.config.announce_changes,
     }))
 }
 

@@ -11,13 +11,17 @@ use super::answer::{Json, refuse};
 use super::body::read;
 use super::parameters::Parameters;
 use super::routes::Api;
+use crate::actor::Actor;
 use crate::answers::SchemaAnswer;
 use crate::decide::{self, Draft, Normal, Terms, VersionId};
 use crate::refusal::{Code, Refusal};
 use crate::state::{State, StateError, SubjectState};
 use crate::subject::Subject;
+use crate::writer::Written;
 
 type Answer = Result<Json, Refusal>;
+
+type Changed = Result<Written<Json>, Refusal>;
 
 /// Most subjects or versions of one answer.
 const MOST: usize = 1_000_000;
@@ -81,6 +85,7 @@ pub(super) fn normal(parameters: &Parameters) -> Normal {
 
 pub(super) async fn register(
     Held(api): Held<Api>,
+    actor: Actor,
     Path(subject): Path<String>,
     parameters: Parameters,
     headers: HeaderMap,
@@ -96,7 +101,7 @@ pub(super) async fn register(
     };
     let registration = api
         .writer
-        .submit(move |state, texts, taken| {
+        .submit_unless_there(actor, move |state, texts, taken| {
             let subject = state.resolve(&subject)?;
             let terms = Terms {
                 ids_taken: taken.of(subject.context()),
@@ -106,9 +111,9 @@ pub(super) async fn register(
         })
         .await;
     Ok(match registration {
-        Ok(registration) => {
-            Json(SchemaAnswer::of_registration(&registration).to_bytes()).into_response()
-        }
+        Ok(written) => written
+            .map(|registration| Json(SchemaAnswer::of_registration(registration).to_bytes()))
+            .into_response(),
         Err(refusal) if refusal.code == Code::Incompatible => {
             refuse(config.incompatible_error_code, &refusal)
         }
@@ -139,17 +144,18 @@ pub(super) async fn look_up(
 
 pub(super) async fn delete(
     Held(api): Held<Api>,
+    actor: Actor,
     Path(subject): Path<String>,
     parameters: Parameters,
-) -> Answer {
+) -> Changed {
     let permanent = parameters.flag("permanent");
     let versions = api
         .writer
-        .submit(move |state, _, _| {
+        .submit(actor, move |state, _, _| {
             decide::delete_subject(state, &state.resolve(&subject)?, permanent)
         })
         .await?;
-    Ok(Json::of(&versions))
+    Ok(versions.map(Json::of))
 }
 
 fn known(
@@ -233,18 +239,19 @@ pub(super) async fn version_text(
 
 pub(super) async fn delete_version(
     Held(api): Held<Api>,
+    actor: Actor,
     Path((subject, version)): Path<(String, String)>,
     parameters: Parameters,
-) -> Answer {
+) -> Changed {
     let wanted: VersionId = version.parse()?;
     let permanent = parameters.flag("permanent");
     let number = api
         .writer
-        .submit(move |state, _, _| {
+        .submit(actor, move |state, _, _| {
             decide::delete_version(state, &state.resolve(&subject)?, wanted, permanent)
         })
         .await?;
-    Ok(Json::of(&number))
+    Ok(number.map(Json::of))
 }
 
 pub(super) async fn referenced_by(

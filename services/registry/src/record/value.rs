@@ -104,6 +104,9 @@ pub(crate) struct OwnValue {
     /// The writer's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) instance: Option<String>,
+    /// Up to which offset the writer knows of the ids of aborted records.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) scanned_to: Option<i64>,
 }
 
 #[cfg(test)]

@@ -274,9 +274,12 @@ impl State<'_> {
         subject: Option<&str>,
         value: Option<&[u8]>,
     ) -> Result<(), Stop> {
-        let (Some(OWN_NOOP), Some(bytes)) = (subject, value) else {
+        let (Some(subject), Some(bytes)) = (subject.map(Subject::new), value) else {
             return Ok(());
         };
+        if subject.plain() != OWN_NOOP {
+            return Ok(());
+        }
         let own: OwnValue = read(bytes)?;
         for (context, greatest) in own.greatest_ids {
             if greatest > self.marked_id(&context)? {
@@ -286,9 +289,13 @@ impl State<'_> {
                 );
             }
         }
+        if subject.context() != DEFAULT_CONTEXT {
+            return Ok(());
+        }
         let writer = LogWriter {
             url: own.url,
             instance: own.instance,
+            scanned_to: own.scanned_to,
             offset: record.offset,
         };
         self.put(keys::writer(), writer.put());

@@ -204,10 +204,6 @@ pub(super) fn mark(context: &str) -> Key {
     Key::of(b'y').text(context)
 }
 
-pub(super) fn marks() -> Key {
-    Key::of(b'y')
-}
-
 pub(super) fn writer() -> Key {
     Key::of(b'w')
 }

@@ -367,6 +367,8 @@ pub struct LogWriter {
     pub url: Option<String>,
     /// Its name.
     pub instance: Option<String>,
+    /// Up to which offset it knows of the ids of aborted records.
+    pub scanned_to: Option<i64>,
     /// Offset of the record.
     pub offset: i64,
 }
@@ -376,6 +378,7 @@ impl LogWriter {
         let mut out = Out::default();
         out.option(self.url.as_deref().map(str::as_bytes));
         out.option(self.instance.as_deref().map(str::as_bytes));
+        out.signed(self.scanned_to.unwrap_or(-1));
         out.signed(self.offset);
         out.0
     }
@@ -393,6 +396,7 @@ impl LogWriter {
             Some(Self {
                 url,
                 instance,
+                scanned_to: Some(input.signed()?).filter(|offset| *offset >= 0),
                 offset: input.signed()?,
             })
         };

@@ -17,3 +17,4 @@ mod log;
 mod normal_form;
 mod restart;
 mod script;
+mod several;

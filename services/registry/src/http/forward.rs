@@ -1,0 +1,155 @@
+//! Changes that come to an instance that does not write are passed on to the one that does, once:
+//! a request that was passed on already is refused. The answer goes back when it can be read here.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Request, State as Held};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+
+use super::body::collect;
+use super::routes::Api;
+use crate::refusal::{Code, Refusal};
+
+/// Confluent's: a request with it is not passed on again.
+const FORWARDED: HeaderName = HeaderName::from_static("x-forward");
+
+/// Offset of the log up to which a read must have been applied to see a change.
+pub(super) const OFFSET: HeaderName = HeaderName::from_static("meshwork-offset");
+
+/// A read that must not miss what the log shows at this offset.
+pub(super) const MIN_OFFSET: HeaderName = HeaderName::from_static("meshwork-min-offset");
+
+/// What goes along with a request, as Confluent's instances do it.
+const PASSED: [HeaderName; 5] = [
+    header::CONTENT_TYPE,
+    header::ACCEPT,
+    header::AUTHORIZATION,
+    HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("confluent-accept-unknown-properties"),
+];
+
+/// Largest answer that is passed back, bytes. Answers to changes are of the size of one schema, or
+/// of the versions of one subject.
+const MAX_ANSWER: usize = 16 << 20;
+
+/// Marks the refusal of an instance that does not write.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NotHere;
+
+/// Asks the other instances.
+#[derive(Clone, Debug)]
+pub(crate) struct Forwarder {
+    http: reqwest::Client,
+    /// Our own address: a log that names it while another writes is out of date.
+    own: String,
+}
+
+impl Forwarder {
+    /// `limit` is for one request, answer included.
+    ///
+    /// # Errors
+    /// The TLS set-up is not to be had.
+    pub(crate) fn new(own: &str, limit: Duration) -> Result<Self, reqwest::Error> {
+        let http = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(2).min(limit))
+            .timeout(limit)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()?;
+        Ok(Self {
+            http,
+            own: own.to_owned(),
+        })
+    }
+}
+
+pub(super) async fn pass_on(Held(api): Held<Api>, request: Request, next: Next) -> Response {
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        return next.run(request).await;
+    }
+    let (parts, body) = request.into_parts();
+    let body = match collect(body, api.shared.config.max_body_bytes.as_usize()).await {
+        Ok(body) => body,
+        Err(refusal) => return refusal.into_response(),
+    };
+    let again = Request::from_parts(parts.clone(), Body::from(body.clone()));
+    let response = next.run(again).await;
+    if response.extensions().get::<NotHere>().is_none() || parts.headers.contains_key(FORWARDED) {
+        return response;
+    }
+    match forward(&api, &parts, body).await {
+        Ok(response) => response,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+fn failed(why: impl std::fmt::Display) -> Refusal {
+    Refusal::new(
+        Code::ForwardFailed,
+        format!("Unexpected error while forwarding the request to the writer: {why}"),
+    )
+}
+
+async fn forward(api: &Api, parts: &Parts, body: Bytes) -> Result<Response, Refusal> {
+    let writer = api
+        .shared
+        .log_writer
+        .borrow()
+        .as_ref()
+        .and_then(|writer| writer.url.clone())
+        .filter(|url| *url != api.forwarder.own)
+        .ok_or_else(|| Refusal::new(Code::NoWriter, "Leader not known."))?;
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    let url = format!("{}{path}", writer.trim_end_matches('/'));
+    let mut headers = HeaderMap::new();
+    for name in PASSED {
+        for value in parts.headers.get_all(&name) {
+            headers.append(&name, value.clone());
+        }
+    }
+    headers.insert(FORWARDED, HeaderValue::from_static("true"));
+    let mut answer = api
+        .forwarder
+        .http
+        .request(parts.method.clone(), url)
+        .headers(headers)
+        .body(body)
+        .send()
+        .await
+        .map_err(|error| failed(error.without_url()))?;
+    let mut bytes = Vec::new();
+    while let Some(chunk) = answer
+        .chunk()
+        .await
+        .map_err(|error| failed(error.without_url()))?
+    {
+        if bytes.len() + chunk.len() > MAX_ANSWER {
+            return Err(failed(format!(
+                "its answer is larger than {MAX_ANSWER} bytes"
+            )));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    let mut response = Response::new(Body::from(bytes));
+    *response.status_mut() = answer.status();
+    for name in [header::CONTENT_TYPE, header::RETRY_AFTER, OFFSET] {
+        if let Some(value) = answer.headers().get(&name) {
+            response.headers_mut().insert(name, value.clone());
+        }
+    }
+    if let Some(offset) = offset_in(answer.headers(), &OFFSET) {
+        // Whoever asked may read at once from here.
+        api.shared.applied(offset).await;
+    }
+    Ok(response)
+}
+
+/// The offset in a header, where there is one.
+pub(super) fn offset_in(headers: &HeaderMap, name: &HeaderName) -> Option<i64> {
+    headers.get(name)?.to_str().ok()?.trim().parse().ok()
+}

@@ -155,7 +155,7 @@ fn what_changes_is_shown_with_what_it_was() {
     - records older than 1 day: Kafka deletes them
   ~ subject sales.orders.v1-value: compatibility NONE → BACKWARD
   ~ subject sales.orders.v1-value: a version after 1
-    + field note: null | string
+    + field note: null | string (default null)
   ~ announcement on mesh.catalog
     ~ owner: ann → bob
     ~ partitions: 1 → 4

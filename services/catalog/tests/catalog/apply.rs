@@ -315,7 +315,7 @@ async fn a_change_alters_what_is_there_and_is_announced_anew() {
         Change::SchemaChange(schema) => Some(schema),
         _ => None,
     });
-    let schema = schemas.last().unwrap();
+    let schema = schemas.max_by_key(|schema| schema.to_version).unwrap();
     assert_eq!((schema.from_version, schema.to_version), (Some(1), 2));
     assert_eq!(
         schema.in_words,

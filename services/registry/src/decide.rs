@@ -6,6 +6,7 @@ mod configure;
 mod delete;
 mod draft;
 mod look_up;
+mod mend;
 mod register;
 
 pub use compatibility::{Verdict, compare_all, compare_one};
@@ -13,6 +14,7 @@ pub use configure::{SettingsChange, delete_settings, put_settings, read_settings
 pub use delete::{delete_subject, delete_version};
 pub use draft::{Draft, Normal};
 pub use look_up::{Found, VersionId, find_version, look_up};
+pub(crate) use mend::mend;
 pub use register::{Registration, Terms, register};
 
 use crate::record::{Key, OWN_NOOP, OwnValue, Record, to_json};

@@ -149,6 +149,15 @@ impl<'a> State<'a> {
             .collect()
     }
 
+    /// Versions whose newest record was ignored, because another schema has its id.
+    pub(crate) fn ignored(&self) -> impl Iterator<Item = Result<Place, StateError>> {
+        self.scan(&keys::all_ignored().range(), Direction::Forward)
+            .map(|row| {
+                let (key, _) = row?;
+                values::garbled("ignored record", Parts::of(&key).place())
+            })
+    }
+
     /// The version that a reference names, as seen from `referrer`.
     ///
     /// # Errors

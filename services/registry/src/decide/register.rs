@@ -306,8 +306,13 @@ fn schema_record(
 
 /// The record of a version that is there, soft-deleted.
 pub(super) fn soft_deleted(subject: &Subject, version: &Version) -> (Key, Vec<u8>) {
+    as_it_is(subject, version, true)
+}
+
+/// The record of a version that is there.
+pub(super) fn as_it_is(subject: &Subject, version: &Version, deleted: bool) -> (Key, Vec<u8>) {
     let (key, mut value) = schema_record(subject, version.number, version.id, &version.content);
-    value.deleted = true;
+    value.deleted = deleted;
     if let Some(extra) = version.extra.as_deref().cloned() {
         value.md5 = extra.md5;
         value.offset = extra.offset;

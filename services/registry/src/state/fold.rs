@@ -147,6 +147,10 @@ impl State<'_> {
         value: Option<&[u8]>,
     ) -> Result<(), Stop> {
         let (subject, number) = place;
+        // Ours mend what was ignored; others' leave a mark that is mended for nothing, once.
+        if record.own && self.get(keys::ignored(place))?.is_some() {
+            self.delete(keys::ignored(place));
+        }
         let Some(bytes) = value else {
             let mut chunk = self.chunk(subject, keys::chunk_of(*number))?;
             return Ok(self.remove(place, &mut chunk)?);
@@ -175,6 +179,8 @@ impl State<'_> {
         if let Some(row) = row.filter(|row| row.is_held() && row.guid != content.guid) {
             let held = self.content_of_id(context, id, &row)?;
             if held.text != content.text {
+                // Compaction will keep this one, and may drop the one that it contradicts.
+                self.put(keys::ignored(place), Vec::new());
                 return Err(Oddity::IdTaken.into());
             }
         }

@@ -15,6 +15,7 @@
 //! | `k` | a key of the log as we write it, another form of it | nothing |
 //! | `x` | context | the greatest id seen |
 //! | `y` | context | the greatest id that the log's own mark holds |
+//! | `q` | subject, version | nothing: the newest record of it was ignored |
 //! | `w` | nothing | who writes |
 //! | `n` | nothing | records that others wrote |
 
@@ -202,6 +203,14 @@ pub(super) fn contexts() -> Key {
 
 pub(super) fn mark(context: &str) -> Key {
     Key::of(b'y').text(context)
+}
+
+pub(super) fn ignored((subject, version): &Place) -> Key {
+    all_ignored().place(subject, *version)
+}
+
+pub(super) fn all_ignored() -> Key {
+    Key::of(b'q')
 }
 
 pub(super) fn writer() -> Key {

@@ -115,7 +115,7 @@ impl<'v> In<'v> {
     }
 }
 
-fn garbled<T>(what: &'static str, value: Option<T>) -> Result<T, StateError> {
+pub(super) fn garbled<T>(what: &'static str, value: Option<T>) -> Result<T, StateError> {
     value.ok_or(StateError::Garbled { what })
 }
 

@@ -12,7 +12,7 @@ use meshwork_kafka::{
 use tokio::sync::{mpsc, oneshot};
 
 use super::taken::Taken;
-use crate::decide::own_record;
+use crate::decide::{mend, own_record};
 use crate::election::{Question, group_of};
 use crate::record::Record;
 use crate::refusal::Refusal;
@@ -294,7 +294,7 @@ fn election(shared: &Shared, taken: &Taken, scanned_to: i64) -> Result<Vec<Recor
         offset: -1,
     };
     shared.read(|state| {
-        let mut records = Vec::new();
+        let mut records = mend(state)?;
         let marks = taken
             .by_context()
             .filter(|(context, _)| *context != DEFAULT_CONTEXT)

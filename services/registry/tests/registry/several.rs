@@ -204,12 +204,16 @@ async fn a_foreign_record_makes_the_writer_step_down() {
 }
 
 async fn write_foreign(topic: &str, subject: &str, id: i32) {
+    write_text(topic, subject, id, "bytes").await;
+}
+
+async fn write_text(topic: &str, subject: &str, id: i32, text: &str) {
     let options = ProducerOptions::default();
     let producer: Producer<tokio::sync::oneshot::Sender<_>> =
         Producer::new(&cluster().await.config(), &options).unwrap();
     let key = format!(r#"{{"keytype":"SCHEMA","subject":"{subject}","version":1,"magic":1}}"#);
     let value = format!(
-        r#"{{"subject":"{subject}","version":1,"id":{id},"schema":"\"bytes\"","deleted":false}}"#
+        r#"{{"subject":"{subject}","version":1,"id":{id},"schema":"\"{text}\"","deleted":false}}"#
     );
     let record = OutRecord {
         topic,
@@ -301,6 +305,38 @@ async fn each_change_is_told_once() {
     ids.dedup();
     assert_eq!(ids.len(), events.len(), "an event came twice");
     assert_eq!(kafka.read_all(topic).await.len(), expected.len());
+    registry.stop().await;
+}
+
+/// A record that is ignored because of another one must stay without effect when that one is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn ignored_records_are_written_over() {
+    let topic = unique("schemas");
+    let kafka = cluster().await;
+    kafka
+        .create_topic(&NewTopic::new(topic.clone(), 1).with("cleanup.policy", "compact"))
+        .await;
+    write_foreign(&topic, "a", 5).await;
+    // Another content under the same id: as a new version, and over one that is there.
+    for (subject, id, text) in [("b", 5, "int"), ("c", 6, "long"), ("c", 5, "double")] {
+        write_text(&topic, subject, id, text).await;
+    }
+    let registry = Registry::with(on(&topic)).await;
+    assert_eq!(registry.register("d", "\"float\"").await, 7);
+    let log = registry.log().await;
+    let last = |subject: &str| {
+        let key = format!(r#"{{"keytype":"SCHEMA","subject":"{subject}","version":1,"magic":1}}"#);
+        log.iter().rfind(|(k, _)| *k == key).unwrap().1.clone()
+    };
+    assert_eq!(last("b"), None);
+    let c: Value = serde_json::from_str(&last("c").unwrap()).unwrap();
+    assert_eq!((&c["id"], &c["schema"]), (&json!(6), &json!("\"long\"")));
+    let count = log.len();
+    registry.stop().await;
+    // Once.
+    let registry = Registry::with(on(&topic)).await;
+    registry.register("d", "\"float\"").await;
+    assert!(registry.log().await.len() <= count + 1);
     registry.stop().await;
 }
 

@@ -113,6 +113,8 @@ pub(crate) struct RunArgs {
     pub(crate) connect: ConnectArgs,
     #[command(flatten)]
     pub(crate) listen: ListenArgs,
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
     /// Where the roles keep their state.
     #[arg(long, env = "MESHWORK_DATA_DIR", value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
@@ -136,6 +138,22 @@ pub(crate) struct ListenArgs {
     /// Writes the addresses really bound to this file, as JSON.
     #[arg(long, env = "MESHWORK_ADDRESSES_FILE", value_name = "FILE")]
     pub(crate) addresses_file: Option<PathBuf>,
+}
+
+/// What the registry role may be told on the command line.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct RegistryArgs {
+    /// Where other instances of the registry reach this one, such as <http://registry-0:8081>.
+    /// Default: the address that it listens on.
+    #[arg(long, env = "MESHWORK_REGISTRY_ADVERTISED_URL", value_name = "URL")]
+    pub(crate) registry_advertised_url: Option<String>,
+    /// Lets the registry write though another registry's instances or records are there. Only when
+    /// they are known to be gone.
+    #[arg(long, env = "MESHWORK_FORCE_TAKEOVER")]
+    pub(crate) force_takeover: bool,
+    /// `error_code` of an incompatible schema: 40901, or 409 as Confluent's registry up to 8.0.3.
+    #[arg(long, env = "MESHWORK_INCOMPATIBLE_ERROR_CODE", value_name = "CODE")]
+    pub(crate) incompatible_error_code: Option<u32>,
 }
 
 #[derive(Debug, Args)]

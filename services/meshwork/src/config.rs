@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use reference::reference;
 
-use crate::args::{ConnectArgs, ListenArgs, Role, RunArgs};
+use crate::args::{ConnectArgs, ListenArgs, RegistryArgs, Role, RunArgs};
 
 /// Largest configuration file read: one by hand has a few KiB.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -235,6 +235,19 @@ impl Config {
         }
     }
 
+    fn registry(&mut self, args: &RegistryArgs) {
+        let config = &mut self.registry.service;
+        if args.registry_advertised_url.is_some() {
+            config
+                .advertised_url
+                .clone_from(&args.registry_advertised_url);
+        }
+        config.force_takeover |= args.force_takeover;
+        if let Some(code) = args.incompatible_error_code {
+            config.incompatible_error_code = code;
+        }
+    }
+
     /// Flags and environment of `meshwork run`.
     ///
     /// # Errors
@@ -242,6 +255,7 @@ impl Config {
     pub(crate) fn run(&mut self, args: &RunArgs) -> anyhow::Result<()> {
         self.connect(&args.connect)?;
         self.listen(&args.listen);
+        self.registry(&args.registry);
         if !args.role.is_empty() {
             self.role.clone_from(&args.role);
         }

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::content::Content;
-use crate::decide::Registration;
-use crate::record::{Metadata, Reference, RuleSet, to_json};
+use crate::decide::{Registration, SchemaTags};
+use crate::record::{Metadata, Mode, Reference, RuleSet, to_json};
 use crate::refusal::Refusal;
 use crate::shared::Shared;
 use crate::state::{IdEntry, State, StateError, Version};
@@ -33,12 +33,16 @@ pub(crate) struct SchemaAnswer<'a> {
     pub(crate) rule_set: Option<&'a RuleSet>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) schema: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[SchemaTags]>::is_empty")]
+    pub(crate) schema_tags: &'a [SchemaTags],
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) max_id: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ts: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) deleted: Option<bool>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub(crate) aliases: &'a [String],
 }
 
 /// A content's metadata, unless its values are encrypted: those are kept and not shown.
@@ -144,10 +148,19 @@ pub(crate) struct VerdictAnswer<'a> {
     pub(crate) messages: Option<&'a [String]>,
 }
 
-/// A mode.
+/// A mode; none where there was none.
 #[derive(Debug, Serialize)]
 pub(crate) struct ModeAnswer {
-    pub(crate) mode: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mode: Option<String>,
+}
+
+impl ModeAnswer {
+    pub(crate) fn of(mode: Option<Mode>) -> Self {
+        Self {
+            mode: mode.map(|mode| mode.to_string()),
+        }
+    }
 }
 
 /// A refusal.

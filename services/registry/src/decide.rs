@@ -7,15 +7,23 @@ mod delete;
 mod draft;
 mod look_up;
 mod mend;
+mod mode;
 mod register;
+mod retag;
+mod rules;
+mod tags;
 
 pub use compatibility::{Verdict, compare_all, compare_one};
 pub use configure::{SettingsChange, delete_settings, put_settings, read_settings};
-pub use delete::{delete_subject, delete_version};
+pub use delete::{delete_context, delete_subject, delete_version};
 pub use draft::{Draft, Normal};
 pub use look_up::{Found, VersionId, find_version, look_up};
 pub(crate) use mend::mend;
+pub use mode::{NotAMode, delete_mode, put_mode, read_mode};
 pub use register::{Registration, Terms, register};
+pub use retag::{Retag, retag};
+pub(crate) use tags::find as find_tags;
+pub use tags::{Entity, EntityType, SchemaTags};
 
 use crate::record::{Key, OWN_NOOP, OwnValue, Record, to_json};
 use crate::state::{LogWriter, State, StateError};
@@ -36,6 +44,16 @@ impl<T> Decision<T> {
             records: Vec::new(),
             answer,
         }
+    }
+}
+
+/// The tenant of all contexts but in Confluent's cloud.
+const TENANT: &str = "default";
+
+fn context_key(name: &str) -> Key {
+    Key::Context {
+        tenant: TENANT.to_owned(),
+        context: name.to_owned(),
     }
 }
 

@@ -4,8 +4,13 @@
 mod answer;
 mod body;
 mod compatibility;
+mod config;
 mod context_path;
+mod contexts;
 mod forward;
+mod ids;
+mod metadata;
+mod mode;
 mod openapi;
 mod operation;
 mod operations;
@@ -13,8 +18,9 @@ mod parameters;
 mod routes;
 mod schemas;
 mod server;
-mod settings;
 mod subjects;
+mod versions;
+mod view;
 
 pub(crate) use forward::Forwarder;
 pub(crate) use routes::{Api, router};

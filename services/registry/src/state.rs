@@ -15,7 +15,6 @@ mod values;
 pub use fold::{Applied, LogRecord};
 pub use ids::{Contents, Holder, Holders, IdEntry};
 pub use rows::{Changes, Direction, KeyRange, MemoryRows, Row, Rows, Scanned, StateError};
-pub(crate) use scope::DEFAULT_LEVEL;
 pub use subjects::{SubjectState, Version, VersionRow};
 pub use values::{Foreign, LogWriter};
 

@@ -6,6 +6,9 @@ use std::sync::Arc;
 /// Name of the default context.
 pub const DEFAULT_CONTEXT: &str = ".";
 
+/// Name of the context whose settings are those of all contexts.
+const ALL_CONTEXTS: &str = ".__GLOBAL";
+
 /// A subject's full name, `s` or `:.ctx:s`. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Subject(Arc<str>);
@@ -30,14 +33,42 @@ impl Subject {
         Self(name.into())
     }
 
-    /// Whether the name may be registered under: not empty, no control characters, not one of
-    /// Confluent's own.
+    /// What settings of all contexts are kept under.
+    #[must_use]
+    pub fn all_contexts() -> Self {
+        Self(format!(":{ALL_CONTEXTS}:").into())
+    }
+
+    /// Whether it is in the context whose settings are those of all contexts.
+    #[must_use]
+    pub fn is_of_all_contexts(&self) -> bool {
+        self.context() == ALL_CONTEXTS
+    }
+
+    /// What settings under a name are about: a subject, a context, or with none the default
+    /// context.
+    #[must_use]
+    pub fn scope(name: &str) -> Option<Self> {
+        Some(Self::new(name)).filter(|scope| !scope.0.is_empty())
+    }
+
+    /// Whether it is a whole context: `:.ctx:`.
+    #[must_use]
+    pub fn is_context(&self) -> bool {
+        self.plain().is_empty()
+    }
+
+    /// Whether schemas may be registered under the name: not empty, no control characters, not one
+    /// of Confluent's own, and not of all contexts.
     #[must_use]
     pub fn is_valid(&self) -> bool {
-        let plain = self.plain();
-        !plain.is_empty()
-            && !self.0.chars().any(char::is_control)
-            && !matches!(plain, "__GLOBAL" | "__EMPTY")
+        self.is_valid_scope() && !self.is_context() && !self.is_of_all_contexts()
+    }
+
+    /// Whether settings may be kept under the name, which may be that of a context.
+    #[must_use]
+    pub fn is_valid_scope(&self) -> bool {
+        !self.0.chars().any(char::is_control) && !matches!(self.plain(), "__GLOBAL" | "__EMPTY")
     }
 
     /// The full name.
@@ -115,8 +146,13 @@ mod tests {
 
     #[test]
     fn some_names_may_not_be_registered_under() {
-        for name in ["", "__GLOBAL", "__EMPTY", "a\nb", ":.ctx:", "a\u{7f}"] {
-            assert!(!Subject::new(name).is_valid(), "{name:?}");
+        for name in ["", ":.ctx:", ":.__GLOBAL:s"] {
+            let subject = Subject::new(name);
+            assert!(!subject.is_valid() && subject.is_valid_scope(), "{name:?}");
+        }
+        for name in ["__GLOBAL", "__EMPTY", ":.ctx:__GLOBAL", "a\nb", "a\u{7f}"] {
+            let subject = Subject::new(name);
+            assert!(!subject.is_valid() && !subject.is_valid_scope(), "{name:?}");
         }
         for name in ["a/b", "é", "a b", ":x:", ":.ctx:s"] {
             assert!(Subject::new(name).is_valid(), "{name:?}");

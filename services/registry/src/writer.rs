@@ -38,7 +38,7 @@ pub(crate) struct Written<T> {
 
 impl<T> Written<T> {
     /// The same change with another form of its answer.
-    pub(crate) fn map<U>(self, form: impl FnOnce(&T) -> U) -> Written<U> {
+    pub(crate) fn map<U>(&self, form: impl FnOnce(&T) -> U) -> Written<U> {
         Written {
             answer: form(&self.answer),
             offset: self.offset,

@@ -1,12 +1,12 @@
 //! Verdicts under a subject's level.
 
+use std::collections::BTreeSet;
 use std::str::FromStr as _;
-use std::sync::Arc;
 
 use meshwork_avro::compatibility::{Existing, Verdict as AvroVerdict, check};
-use meshwork_avro::{CompatibilityLevel, Schema, Strictness};
+use meshwork_avro::{CompatibilityLevel, Kind, Schema, Strictness};
 
-use super::draft::{Draft, Normal, Parsed};
+use super::draft::{Draft, Normal, Parsed, empty};
 use super::look_up::VersionId;
 use crate::content::{AVRO, Content};
 use crate::record::Settings;
@@ -14,6 +14,9 @@ use crate::refusal::{Code, Refusal};
 use crate::state::{State, SubjectState, VersionRow};
 use crate::subject::Subject;
 use crate::texts::Texts;
+
+/// Metadata property with the names of fields that may not be used, a comma between them.
+const RESERVED: &str = "confluent:reserved";
 
 /// Whether a schema fits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +32,13 @@ impl Verdict {
         compatible: true,
         messages: Vec::new(),
     };
+
+    const fn incompatible(messages: Vec<String>) -> Self {
+        Self {
+            compatible: false,
+            messages,
+        }
+    }
 }
 
 /// Compares a draft with all live versions of a subject, as its level says. A subject that is not
@@ -53,7 +63,7 @@ pub fn compare_all(
 /// Compares a draft with one live version. `latest` of a subject that is not there takes anything.
 ///
 /// # Errors
-/// 42201: the draft does not parse; 40402.
+/// 40402; 42201: the draft does not parse.
 pub fn compare_one(
     state: &State<'_>,
     texts: &Texts,
@@ -62,24 +72,23 @@ pub fn compare_one(
     draft: &Draft,
     normal: Normal,
 ) -> Result<Verdict, Refusal> {
-    let parsed = read(state, texts, subject, draft, normal)?;
     let versions = state.subject(subject)?.unwrap_or_default();
     let found = match version {
-        VersionId::Latest => match versions.latest() {
-            Some(latest) => latest,
-            None => return Ok(Verdict::COMPATIBLE),
-        },
-        VersionId::Number(number) => versions
-            .version(number)
-            .filter(|version| !version.deleted)
-            .ok_or_else(|| Refusal::version_not_found(version))?,
+        VersionId::Latest => versions.latest(),
+        VersionId::Number(number) => Some(
+            versions
+                .version(number)
+                .filter(|version| !version.deleted)
+                .ok_or_else(|| Refusal::version_not_found(version))?,
+        ),
     };
+    let parsed = read(state, texts, subject, draft, normal)?;
     let settings = state.settings_of(subject)?;
-    verdict(state, texts, subject, &settings, &parsed, &[found])
+    let found: Vec<_> = found.into_iter().collect();
+    verdict(state, texts, subject, &settings, &parsed, &found)
 }
 
-/// A draft to be compared: metadata and rules that it lacks come from the latest version, as they
-/// would when it is registered.
+/// A draft to be compared, as strictly as it would be registered.
 fn read(
     state: &State<'_>,
     texts: &Texts,
@@ -87,15 +96,13 @@ fn read(
     draft: &Draft,
     normal: Normal,
 ) -> Result<Parsed, Refusal> {
-    let mut draft = draft.clone();
-    if draft.metadata.is_none()
-        && let Some(versions) = state.subject(subject)?
-        && let Some(latest) = versions.latest()
-    {
-        draft.metadata = state.content_of(subject, latest)?.metadata.clone();
-    }
     let normal = normal.or_settings(state, subject)?;
-    draft.read(state, texts, subject, normal, Strictness::Strict)
+    let draft = draft.clone().with_tags(state, texts, subject)?;
+    let parsed = draft
+        .read(state, texts, subject, normal, Strictness::Strict)?
+        .ok_or_else(empty)?;
+    parsed.avro()?;
+    Ok(parsed)
 }
 
 /// What a registration needs.
@@ -124,7 +131,7 @@ pub(super) fn require_compatible(
     ))
 }
 
-/// Versions are newest first.
+/// Versions are newest first. They are compared one after another until one does not fit.
 fn verdict(
     state: &State<'_>,
     texts: &Texts,
@@ -138,55 +145,106 @@ fn verdict(
         .as_deref()
         .and_then(|level| CompatibilityLevel::from_str(level).ok())
         .unwrap_or_default();
-    if level == CompatibilityLevel::None {
-        return Ok(Verdict::COMPATIBLE);
+    let schema = parsed.avro()?;
+    let validates = settings.validate_fields == Some(true);
+    let mut messages = Vec::new();
+    if validates {
+        let latest = match versions.first() {
+            Some(latest) => Some(state.content_of(subject, latest)?),
+            None => None,
+        };
+        messages = reserved_fields(schema, &parsed.content, latest.as_deref());
     }
     let group = settings.compatibility_group.as_deref();
-    let count = if level.is_transitive() { usize::MAX } else { 1 };
-    let mut graphs: Vec<(i32, Arc<Schema>)> = Vec::new();
+    let count = match level {
+        CompatibilityLevel::None => 0,
+        level if level.is_transitive() => usize::MAX,
+        _ => 1,
+    };
+    let mut compared = 0;
     for version in versions {
-        if graphs.len() >= count {
+        if compared >= count {
             break;
         }
-        if graphs.is_empty() || group.is_some() {
-            let content = state.content_of(subject, version)?;
-            if group
-                .is_some_and(|group| property(&content, group) != property(&parsed.content, group))
-            {
-                continue;
-            }
-            if graphs.is_empty() && &*content.kind != AVRO {
-                return Ok(of_another_kind(level, version.number, &content));
-            }
+        let content = state.content_of(subject, version)?;
+        if group.is_some_and(|group| property(&content, group) != property(&parsed.content, group))
+        {
+            continue;
         }
-        graphs.push((version.number, texts.stored(state, subject, version)?));
+        compared += 1;
+        let found = if &*content.kind == AVRO {
+            let earlier = texts.stored(state, subject, version)?;
+            let existing = Existing {
+                version: Some(version.number),
+                schema: &earlier,
+            };
+            check(level, schema, &[existing]).messages(validates)
+        } else {
+            of_another_kind(level, validates, version.number, &content)
+        };
+        if !found.is_empty() {
+            messages.extend(found);
+            return Ok(Verdict::incompatible(messages));
+        }
     }
-    let existing: Vec<Existing<'_>> = graphs
-        .iter()
-        .map(|(number, schema)| Existing {
-            version: Some(*number),
-            schema,
-        })
-        .collect();
-    let verdict = check(level, &parsed.schema, &existing);
-    Ok(Verdict {
-        compatible: verdict.is_compatible(),
-        messages: verdict.messages(settings.validate_fields == Some(true)),
-    })
+    if messages.is_empty() {
+        return Ok(Verdict::COMPATIBLE);
+    }
+    messages.push(last_line(level, validates));
+    Ok(Verdict::incompatible(messages))
 }
 
 fn property<'a>(content: &'a Content, name: &str) -> Option<&'a String> {
     content.metadata.as_ref()?.properties.get(name)
 }
 
-fn of_another_kind(level: CompatibilityLevel, number: i32, content: &Content) -> Verdict {
-    Verdict {
-        compatible: false,
-        messages: vec![
-            AvroVerdict::DIFFERENT_TYPE.to_owned(),
-            format!("{{oldSchemaVersion: {number}}}"),
-            format!("{{oldSchema: '{}'}}", content.text),
-            format!("{{validateFields: 'false', compatibility: '{level}'}}"),
-        ],
-    }
+fn last_line(level: CompatibilityLevel, validates: bool) -> String {
+    format!("{{validateFields: '{validates}', compatibility: '{level}'}}")
+}
+
+fn of_another_kind(
+    level: CompatibilityLevel,
+    validates: bool,
+    number: i32,
+    content: &Content,
+) -> Vec<String> {
+    vec![
+        AvroVerdict::DIFFERENT_TYPE.to_owned(),
+        format!("{{oldSchemaVersion: {number}}}"),
+        format!("{{oldSchema: '{}'}}", content.text),
+        last_line(level, validates),
+    ]
+}
+
+/// Names of fields that a schema's metadata keep from being used.
+fn reserved(content: &Content) -> BTreeSet<&str> {
+    property(content, RESERVED)
+        .into_iter()
+        .flat_map(|names| names.split(','))
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
+/// What is wrong with the reserved fields of a schema: none of the latest version's may be dropped,
+/// and none may be there.
+fn reserved_fields(schema: &Schema, content: &Content, latest: Option<&Content>) -> Vec<String> {
+    let names = reserved(content);
+    let dropped = latest.map(reserved).unwrap_or_default();
+    let dropped = dropped.difference(&names).map(|name| {
+        format!(
+            "The new schema has reserved field {name} removed from its metadata which is present in the old schema's metadata."
+        )
+    });
+    let fields = match &schema.node(schema.root()).kind {
+        Kind::Record(record) => record.fields.as_slice(),
+        _ => &[],
+    };
+    let used = names
+        .iter()
+        .filter(|name| fields.iter().any(|field| field.name == **name))
+        .map(|name| {
+            format!("The new schema has field that conflicts with the reserved field {name}.")
+        });
+    dropped.chain(used).collect()
 }

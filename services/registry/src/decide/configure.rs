@@ -1,22 +1,24 @@
-//! Settings of a subject, a context, or the whole registry.
+//! Settings of a subject, a context, or all contexts. None is the scope of the default context.
 
 use std::str::FromStr as _;
 
 use meshwork_avro::CompatibilityLevel;
 use serde_json::{Map, Value};
 
-use super::delete::check_writable;
-use super::register::in_context;
-use super::{Decision, write};
-use crate::record::{Key, Mode, Settings, to_json};
+use super::mode::writable;
+use super::{Decision, rules, write};
+use crate::record::{Key, RuleSet, Settings, to_json};
 use crate::refusal::{Code, Refusal};
-use crate::state::{DEFAULT_LEVEL, State};
+use crate::state::State;
 use crate::subject::Subject;
 
-/// A change of settings: what is absent stays, what is null is cleared.
+/// A change of settings: what is absent stays, what is null or empty is cleared. Unknown members
+/// are ignored.
 pub type SettingsChange = Map<String, Value>;
 
-/// The settings that a request asks for. `None` is global.
+const POLICIES: [&str; 3] = ["STRICT", "LENIENT", "LOGICAL"];
+
+/// The settings that a request asks for.
 ///
 /// # Errors
 /// 40408: the scope has none of its own, and the request does not ask for what holds instead.
@@ -25,44 +27,16 @@ pub fn read_settings(
     scope: Option<&Subject>,
     or_what_holds: bool,
 ) -> Result<Settings, Refusal> {
-    let Some(subject) = scope else {
-        return Ok(state.global_settings()?);
-    };
     if or_what_holds {
-        return Ok(state.settings_of(subject)?);
+        return Ok(state.settings_in(scope)?);
     }
-    state.own_settings(scope)?.map(with_level).ok_or_else(|| {
+    state.settings_at(scope)?.ok_or_else(|| {
+        let subject = scope.map_or("null", Subject::as_str);
         Refusal::new(
             Code::NoSubjectLevel,
             format!("Subject '{subject}' does not have subject-level compatibility configured"),
         )
     })
-}
-
-fn with_level(mut settings: Settings) -> Settings {
-    settings
-        .compatibility_level
-        .get_or_insert_with(|| DEFAULT_LEVEL.to_owned());
-    settings
-}
-
-fn check(state: &State<'_>, scope: Option<&Subject>) -> Result<(), Refusal> {
-    match scope {
-        Some(subject) => {
-            let context = subject.plain().is_empty() && subject.context_scope().is_some();
-            if !context && !subject.is_valid() {
-                return Err(Refusal::invalid_subject(subject));
-            }
-            check_writable(state, subject)
-        }
-        None => match state.own_mode(None)? {
-            Some(Mode::ReadOnly | Mode::ReadOnlyOverride) => Err(Refusal::not_permitted(format!(
-                "{} is in read-only mode",
-                in_context(&Subject::new("null"))
-            ))),
-            _ => Ok(()),
-        },
-    }
 }
 
 fn key(scope: Option<&Subject>) -> Key {
@@ -74,13 +48,19 @@ fn key(scope: Option<&Subject>) -> Key {
 /// Changes settings; the answer is all of them, the level named `compatibility`.
 ///
 /// # Errors
-/// 42203, 42208, 42205, and 422 for a member of the wrong type.
+/// 42203, 42210, 42208, 42205, and 422 for a member of the wrong type.
 pub fn put_settings(
     state: &State<'_>,
     scope: Option<&Subject>,
     change: SettingsChange,
 ) -> Result<Decision<Settings>, Refusal> {
-    check(state, scope)?;
+    let change = checked(change)?;
+    if let Some(subject) = scope
+        && !subject.is_valid_scope()
+    {
+        return Err(Refusal::invalid_subject(subject));
+    }
+    writable(state, scope)?;
     let own = state.own_settings(scope)?;
     let is_new = own.is_none();
     let now = own.unwrap_or_default();
@@ -89,22 +69,13 @@ pub fn put_settings(
         _ => Map::new(),
     };
     for (name, value) in change {
-        let name = match name.as_str() {
-            "compatibility" => "compatibilityLevel".to_owned(),
-            "subject" => continue,
-            _ => name,
-        };
         if value.is_null() {
             members.remove(&name);
         } else {
             members.insert(name, value);
         }
     }
-    if let Some(level) = members.get_mut("compatibilityLevel") {
-        *level = Value::String(level_of(level)?);
-    }
-    let settings: Settings = serde_json::from_value(Value::Object(members))
-        .map_err(|error| Refusal::new(Code::Unprocessable, error.to_string()))?;
+    let settings = read::<Settings>(Value::Object(members))?;
     let written = Settings {
         subject: scope.map(|subject| subject.as_str().to_owned()),
         ..settings.clone()
@@ -123,11 +94,53 @@ pub fn put_settings(
     })
 }
 
-fn level_of(value: &Value) -> Result<String, Refusal> {
+fn read<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, Refusal> {
+    serde_json::from_value(value)
+        .map_err(|error| Refusal::new(Code::Unprocessable, error.to_string()))
+}
+
+/// The change under the names that settings are kept under, its values as they are kept; null where
+/// one is cleared.
+fn checked(change: SettingsChange) -> Result<SettingsChange, Refusal> {
+    let mut checked = Map::new();
+    for (name, value) in change {
+        let name = match name.as_str() {
+            "compatibility" => "compatibilityLevel".to_owned(),
+            "subject" => continue,
+            _ => name,
+        };
+        let is_empty = value.as_str().is_some_and(str::is_empty);
+        let value = if name == "compatibilityLevel" && !value.is_null() {
+            level(&value)?
+        } else if is_empty {
+            Value::Null
+        } else {
+            value
+        };
+        checked.insert(name, value);
+    }
+    if let Some(policy) = checked.get_mut("compatibilityPolicy") {
+        // One that is not known is none.
+        let text = policy.as_str().unwrap_or_default().to_ascii_uppercase();
+        *policy = match POLICIES.contains(&text.as_str()) {
+            true => text.into(),
+            false => Value::Null,
+        };
+    }
+    for name in ["defaultRuleSet", "overrideRuleSet"] {
+        if let Some(rules) = checked.get_mut(name).filter(|rules| !rules.is_null()) {
+            let rule_set = rules::checked(read::<RuleSet>(rules.take())?)?;
+            *rules = serde_json::to_value(rule_set).unwrap_or_default();
+        }
+    }
+    Ok(checked)
+}
+
+fn level(value: &Value) -> Result<Value, Refusal> {
     value
         .as_str()
-        .and_then(|text| CompatibilityLevel::from_str(&text.to_ascii_uppercase()).ok())
-        .map(|level| level.to_string())
+        .and_then(|text| CompatibilityLevel::from_str(text).ok())
+        .map(|level| level.to_string().into())
         .ok_or_else(|| {
             Refusal::new(
                 Code::InvalidLevel,
@@ -139,20 +152,17 @@ fn level_of(value: &Value) -> Result<String, Refusal> {
 /// Removes settings; the answer is what they were.
 ///
 /// # Errors
-/// 40401: a subject without settings of its own; 42205.
+/// 40401: a scope without settings of its own; 42205.
 pub fn delete_settings(
     state: &State<'_>,
     scope: Option<&Subject>,
 ) -> Result<Decision<Settings>, Refusal> {
-    check(state, scope)?;
-    let own = state.own_settings(scope)?;
-    let answer = match (scope, own.clone()) {
-        (Some(subject), None) => return Err(Refusal::subject_not_found(subject)),
-        (None, _) => state.global_settings()?,
-        (Some(_), Some(own)) => with_level(own),
-    };
+    let answer = state
+        .settings_at(scope)?
+        .ok_or_else(|| Refusal::subject_not_found(scope.map_or("null", Subject::as_str)))?;
+    writable(state, scope)?;
     let mut records = Vec::new();
-    if own.is_some() {
+    if state.own_settings(scope)?.is_some() {
         write(state, &mut records, &key(scope), None)?;
     }
     Ok(Decision { records, answer })

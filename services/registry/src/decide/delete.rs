@@ -1,12 +1,13 @@
 //! Deleting: first softly, which hides, then for good.
 
 use super::look_up::VersionId;
-use super::register::{in_context, soft_deleted};
-use super::{Decision, mark, write};
-use crate::record::{Key, Mode, Record, SubjectValue, to_json};
+use super::mode::writable;
+use super::register::soft_deleted;
+use super::{Decision, context_key, mark, write};
+use crate::record::{Key, Record, SubjectValue, to_json};
 use crate::refusal::{Code, Refusal};
 use crate::state::{Place, State, StateError};
-use crate::subject::Subject;
+use crate::subject::{DEFAULT_CONTEXT, Subject};
 
 /// Deletes a subject; the answer is the list of deleted versions.
 ///
@@ -17,22 +18,22 @@ pub fn delete_subject(
     subject: &Subject,
     permanent: bool,
 ) -> Result<Decision<Vec<i32>>, Refusal> {
-    check_writable(state, subject)?;
     let versions = state
         .subject(subject)?
         .ok_or_else(|| Refusal::subject_not_found(subject))?;
-    let live: Vec<i32> = versions.live().map(|version| version.number).collect();
+    if !permanent && versions.latest().is_none() {
+        return Err(Refusal::new(
+            Code::SubjectSoftDeleted,
+            format!(
+                "Subject '{subject}' was soft deleted.Set permanent=true to delete permanently"
+            ),
+        ));
+    }
+    writable(state, Some(subject))?;
     // A subject's references to itself go with it.
     let foreign = |place: &Place| place.0 != *subject;
     if !permanent {
-        let Some(last) = live.last().copied() else {
-            return Err(Refusal::new(
-                Code::SubjectSoftDeleted,
-                format!(
-                    "Subject '{subject}' was soft deleted.Set permanent=true to delete permanently"
-                ),
-            ));
-        };
+        let live: Vec<i32> = versions.live().map(|version| version.number).collect();
         for number in &live {
             unreferenced(state, subject, *number, |place| {
                 Ok(foreign(place) && is_live(state, place)?)
@@ -43,7 +44,7 @@ pub fn delete_subject(
         };
         let value = SubjectValue {
             subject: subject.as_str().to_owned(),
-            version: Some(last),
+            version: live.last().copied(),
         };
         let mut records = Vec::new();
         write(state, &mut records, &key, Some(to_json(&value)))?;
@@ -52,15 +53,18 @@ pub fn delete_subject(
             answer: live,
         });
     }
-    if !live.is_empty() {
-        return Err(Refusal::new(
-            Code::SubjectNotSoftDeleted,
-            format!("Subject '{subject}' was not deleted first before being permanently deleted"),
-        ));
-    }
-    let all: Vec<i32> = versions.all().map(|version| version.number).collect();
-    for number in &all {
-        unreferenced(state, subject, *number, |place| Ok(foreign(place)))?;
+    let mut all = Vec::new();
+    for version in versions.all() {
+        unreferenced(state, subject, version.number, |place| Ok(foreign(place)))?;
+        if !version.deleted {
+            return Err(Refusal::new(
+                Code::SubjectNotSoftDeleted,
+                format!(
+                    "Subject '{subject}' was not deleted first before being permanently deleted"
+                ),
+            ));
+        }
+        all.push(version.number);
     }
     let mut records = Vec::new();
     mark(state, &mut records, subject.context())?;
@@ -74,6 +78,34 @@ pub fn delete_subject(
     })
 }
 
+/// Deletes a context. One that is not there is deleted already.
+///
+/// # Errors
+/// 42211: it has subjects, soft-deleted ones included.
+pub fn delete_context(state: &State<'_>, context: &Subject) -> Result<Decision<()>, Refusal> {
+    if state
+        .subjects(context.as_str())
+        .next()
+        .transpose()?
+        .is_some()
+    {
+        return Err(Refusal::new(
+            Code::ContextNotEmpty,
+            format!("The specified context '{context}' is not empty."),
+        ));
+    }
+    let mut records = Vec::new();
+    let name = context.context();
+    if name != DEFAULT_CONTEXT && state.has_context(name)? {
+        mark(state, &mut records, name)?;
+        write(state, &mut records, &context_key(name), None)?;
+    }
+    Ok(Decision {
+        records,
+        answer: (),
+    })
+}
+
 /// Deletes one version; the answer is its number.
 ///
 /// # Errors
@@ -84,7 +116,6 @@ pub fn delete_version(
     version: VersionId,
     permanent: bool,
 ) -> Result<Decision<i32>, Refusal> {
-    check_writable(state, subject)?;
     let versions = state
         .subject(subject)?
         .ok_or_else(|| Refusal::subject_not_found(subject))?;
@@ -94,38 +125,34 @@ pub fn delete_version(
     }
     .ok_or_else(|| Refusal::version_not_found(version))?;
     let number = found.number;
-    let what = || format!("Subject '{subject}' Version {number}");
-    match (permanent, found.deleted) {
-        (false, true) => {
-            return Err(Refusal::new(
-                Code::VersionSoftDeleted,
-                format!(
-                    "{} was soft deleted.Set permanent=true to delete permanently",
-                    what()
-                ),
-            ));
-        }
-        (true, false) => {
-            return Err(Refusal::new(
-                Code::VersionNotSoftDeleted,
-                format!(
-                    "{} was not deleted first before being permanently deleted",
-                    what()
-                ),
-            ));
-        }
-        _ => {}
+    if found.deleted && !permanent {
+        return Err(Refusal::new(
+            Code::VersionSoftDeleted,
+            format!(
+                "Subject '{subject}' Version {number} was soft deleted.Set permanent=true to delete permanently"
+            ),
+        ));
+    }
+    writable(state, Some(subject))?;
+    unreferenced(state, subject, number, |place| {
+        Ok(permanent || is_live(state, place)?)
+    })?;
+    if !found.deleted && permanent {
+        return Err(Refusal::new(
+            Code::VersionNotSoftDeleted,
+            format!(
+                "Subject '{subject}' Version {number} was not deleted first before being permanently deleted"
+            ),
+        ));
     }
     let mut records = Vec::new();
     if permanent {
-        unreferenced(state, subject, number, |_| Ok(true))?;
         mark(state, &mut records, subject.context())?;
         bury(state, &mut records, subject, number)?;
         if versions.all().count() == 1 {
             bury_settings(state, &mut records, subject)?;
         }
     } else {
-        unreferenced(state, subject, number, |place| is_live(state, place))?;
         let (key, value) = soft_deleted(subject, &state.with_content(subject, found)?);
         write(state, &mut records, &key, Some(value))?;
     }
@@ -135,23 +162,13 @@ pub fn delete_version(
     })
 }
 
-pub(super) fn check_writable(state: &State<'_>, subject: &Subject) -> Result<(), Refusal> {
-    match state.mode_of(subject)? {
-        Mode::ReadOnly | Mode::ReadOnlyOverride => Err(Refusal::not_permitted(format!(
-            "{} is in read-only mode",
-            in_context(subject)
-        ))),
-        _ => Ok(()),
-    }
-}
-
 fn is_live(state: &State<'_>, (subject, version): &Place) -> Result<bool, StateError> {
     Ok(state
         .version_row(subject, *version)?
         .is_some_and(|version| !version.deleted))
 }
 
-fn unreferenced(
+pub(super) fn unreferenced(
     state: &State<'_>,
     subject: &Subject,
     version: i32,
@@ -172,7 +189,7 @@ fn unreferenced(
 }
 
 /// A tombstone for one version.
-fn bury(
+pub(super) fn bury(
     state: &State<'_>,
     records: &mut Vec<Record>,
     subject: &Subject,

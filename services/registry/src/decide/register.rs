@@ -5,20 +5,17 @@ use std::sync::Arc;
 use meshwork_avro::Strictness;
 
 use super::compatibility::require_compatible;
-use super::draft::{Draft, Normal};
-use super::look_up::{equivalent, same};
-use super::{Decision, mark, write};
+use super::delete::bury;
+use super::draft::{Asked, Draft, Normal, empty};
+use super::look_up::{VERSION_PROPERTY, completed, equivalent, is_equivalent, same};
+use super::mode::{in_context, writable};
+use super::{Decision, TENANT, context_key, mark, write};
 use crate::content::Content;
-use crate::record::{
-    ContextValue, Key, Metadata, Mode, Record, RuleSet, SchemaValue, Settings, to_json,
-};
+use crate::record::{ContextValue, Key, Mode, Record, SchemaValue, Settings, to_json};
 use crate::refusal::{Code, Refusal};
 use crate::state::{State, StateError, SubjectState, Version, VersionRow};
-use crate::subject::{DEFAULT_CONTEXT, Subject};
+use crate::subject::Subject;
 use crate::texts::Texts;
-
-/// Property that holds a version's own number.
-const VERSION_PROPERTY: &str = "confluent:version";
 
 /// How to register.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +65,7 @@ impl Registration {
 /// Registers a schema under a subject, or finds it there.
 ///
 /// # Errors
-/// 42208, 42205, 42201, 40901 and 42209.
+/// 42210, 42208, 42205, 42201, 42202, 40901 and 42209.
 pub fn register(
     state: &State<'_>,
     texts: &Texts,
@@ -76,54 +73,138 @@ pub fn register(
     draft: &Draft,
     terms: &Terms,
 ) -> Result<Decision<Registration>, Refusal> {
+    let draft = draft.clone().with_checked_rules()?;
     if !subject.is_valid() {
         return Err(Refusal::invalid_subject(subject));
     }
-    let settings = state.settings_of(subject)?;
     let normal = terms.normal.or_settings(state, subject)?;
-    let versions = &state.subject(subject)?.unwrap_or_default();
     // What is there answers whatever the mode: a producer that registers at its start must not
     // fail because a registry is read-only.
-    if !settings.adds_to_schemas()
-        && let Ok(parsed) = draft.read(state, texts, subject, normal, Strictness::Stored)
-        && let Some(hit) = same(versions, &parsed, false)
+    if !draft.changes_tags()
+        && !state.settings_of(subject)?.adds_to_schemas()
+        && let Some(version) = already_there(state, texts, subject, &draft, normal)?
     {
-        let existing = Registration::existing(state, subject, hit)?;
+        let existing = Registration::existing(state, subject, &version)?;
         return Ok(Decision::nothing(existing));
     }
-    check_mode(state, subject, draft)?;
+    let draft = draft.with_tags(state, texts, subject)?;
+    let terms = Terms { normal, ..*terms };
+    register_new(state, texts, subject, draft, &terms)
+}
+
+/// The live version that answers a draft as it is.
+fn already_there(
+    state: &State<'_>,
+    texts: &Texts,
+    subject: &Subject,
+    draft: &Draft,
+    normal: Normal,
+) -> Result<Option<VersionRow>, Refusal> {
+    let versions = state.subject(subject)?.unwrap_or_default();
+    let parsed = draft.read(state, texts, subject, normal, Strictness::Stored)?;
+    let Some(parsed) = parsed else {
+        return Ok(None);
+    };
+    let (asked, asked_id) = (draft.asked()?, draft.asked_id()?);
+    let found = if asked == Asked::Latest {
+        let mut digest = None;
+        match versions.latest() {
+            Some(latest) if is_equivalent(state, texts, subject, latest, &parsed, &mut digest)? => {
+                Some(latest)
+            }
+            _ => None,
+        }
+    } else {
+        match same(&versions, &parsed, false) {
+            Some(version) => Some(version),
+            None => equivalent(state, texts, subject, &versions, &parsed, false, None)?,
+        }
+    };
+    let Some(found) = found else {
+        return Ok(None);
+    };
+    let answer = match asked {
+        Asked::Any | Asked::Latest if asked_id.is_none_or(|id| id == found.id) => Some(found),
+        // The same schema may have been brought under several versions.
+        Asked::Number(number) if asked_id == Some(found.id) => versions
+            .version(number)
+            .filter(|other| !other.deleted && other.id == found.id && other.guid == found.guid),
+        _ => None,
+    };
+    Ok(answer.cloned())
+}
+
+/// Registers what is not there as it is.
+///
+/// # Errors
+/// As [`register`].
+pub(super) fn register_new(
+    state: &State<'_>,
+    texts: &Texts,
+    subject: &Subject,
+    draft: Draft,
+    terms: &Terms,
+) -> Result<Decision<Registration>, Refusal> {
+    let asked_id = draft.asked_id()?;
+    let imports = imports(state, subject, asked_id)?;
+    let settings = state.settings_of(subject)?;
+    let versions = &state.subject(subject)?.unwrap_or_default();
     let next = versions.next().ok_or_else(|| {
         Refusal::invalid_schema("the subject has as many versions as there are numbers")
     })?;
-    let latest = match versions.latest() {
-        Some(latest) => Some(state.content_of(subject, latest)?),
-        None => None,
+    let (draft, normal, strictness) = if imports {
+        (draft, Normal::AsWritten, Strictness::Stored)
+    } else {
+        let draft = populate(state, texts, subject, draft, versions, &settings, next)?;
+        let strictness = if settings.validate_new_schemas == Some(false) {
+            Strictness::Stored
+        } else {
+            Strictness::Strict
+        };
+        (draft, terms.normal, strictness)
     };
-    let draft = populate(draft, latest.as_deref(), &settings, next);
-    let parsed = draft.read(state, texts, subject, normal, Strictness::Strict)?;
-    let mut hit = same(versions, &parsed, false);
-    if hit.is_none() {
-        hit = equivalent(state, texts, subject, versions, &parsed, false)?;
+    let parsed = draft
+        .read(state, texts, subject, normal, strictness)?
+        .ok_or_else(empty)?;
+    let asked = draft.asked()?;
+    // The same content has the same id, unless another one is asked for.
+    let known = state.id_of(subject.context(), &parsed.content.guid)?;
+    let id = asked_id.or(known);
+    if asked == Asked::Any {
+        let mut there = same(versions, &parsed, false).filter(|there| id == Some(there.id));
+        if there.is_none() {
+            there = equivalent(state, texts, subject, versions, &parsed, false, id)?;
+        }
+        if let Some(there) = there {
+            let existing = Registration::existing(state, subject, there)?;
+            return Ok(Decision::nothing(existing));
+        }
     }
-    if let Some(hit) = hit {
-        let existing = Registration::existing(state, subject, hit)?;
-        return Ok(Decision::nothing(existing));
+    if !imports {
+        parsed.avro()?;
+        if !terms.force {
+            require_compatible(state, texts, subject, versions, &settings, &parsed)?;
+        }
     }
-    if !terms.force {
-        require_compatible(state, texts, subject, versions, &settings, &parsed)?;
-    }
-    if draft
-        .version
-        .is_some_and(|asked| asked > 0 && asked != next)
-    {
-        return Err(Refusal::new(
-            Code::InvalidSchema,
-            "Version is not one more than previous version",
-        ));
-    }
-    let id = id_for(state, subject, &parsed.content, terms.ids_taken)?;
+    let version = match asked {
+        Asked::Number(number) if imports || number == next => number,
+        Asked::Number(_) => {
+            return Err(Refusal::new(
+                Code::InvalidSchema,
+                "Version is not one more than previous version",
+            ));
+        }
+        _ => next,
+    };
+    let id = match id {
+        Some(id) => {
+            check_id(state, subject, id, &parsed.content)?;
+            id
+        }
+        None => id_for(state, subject, &parsed.content, terms.ids_taken)?,
+    };
     let content = Arc::new(parsed.content);
-    let records = records(state, subject, versions, next, id, &content)?;
+    let records = records(state, subject, versions, version, id, &content)?;
     let largest = records
         .iter()
         .map(|record| record.key.len() + record.value.as_ref().map_or(0, Vec::len))
@@ -138,7 +219,7 @@ pub fn register(
         records,
         answer: Registration {
             subject: subject.clone(),
-            version: next,
+            version,
             id,
             content,
             since: None,
@@ -146,66 +227,89 @@ pub fn register(
     })
 }
 
-/// `s in context  is …`: the default context prints as nothing.
-pub(super) fn in_context(subject: &Subject) -> String {
-    let context = match subject.context() {
-        DEFAULT_CONTEXT => "",
-        other => other,
-    };
-    format!("Subject {} in context {context}", subject.plain())
-}
-
-fn check_mode(state: &State<'_>, subject: &Subject, draft: &Draft) -> Result<(), Refusal> {
-    let mode = state.mode_of(subject)?;
-    let with_id = draft.id.is_some_and(|id| id >= 0);
-    let why = match mode {
-        Mode::ReadOnly | Mode::ReadOnlyOverride => "is in read-only mode",
-        Mode::ReadWrite if with_id => "is not in import mode",
-        Mode::ReadWrite => return Ok(()),
-        Mode::Import | Mode::Forward if with_id => {
-            "is in import mode, and registering under a given id is not supported by this version"
-        }
-        Mode::Import | Mode::Forward => "is not in read-write mode",
+/// Whether the mode takes schemas under ids that they bring, as this one does.
+///
+/// # Errors
+/// 42205: the mode takes none, or takes them in the other way.
+fn imports(state: &State<'_>, subject: &Subject, id: Option<i32>) -> Result<bool, Refusal> {
+    writable(state, Some(subject))?;
+    let imports = matches!(state.mode_of(subject)?, Mode::Import | Mode::Forward);
+    let why = match (imports, id.is_some()) {
+        (true, true) | (false, false) => return Ok(imports),
+        (false, true) => "is not in import mode",
+        (true, false) => "is not in read-write mode",
     };
     Err(Refusal::not_permitted(format!(
         "{} {why}",
-        in_context(subject)
+        in_context(Some(subject))
     )))
 }
 
-/// The draft with what it leaves open: text, metadata and rules of the latest version, and what
-/// the settings lay under and over them.
-fn populate(draft: &Draft, latest: Option<&Content>, settings: &Settings, next: i32) -> Draft {
-    let mut draft = draft.clone();
-    if let Some(content) = latest {
-        if draft.text().trim().is_empty() {
-            draft.schema = Some(content.text.to_string());
-            draft.schema_type = Some(content.kind.to_string());
-            draft.references = Some(content.references.clone());
-        }
-        draft.metadata = draft.metadata.or_else(|| content.metadata.clone());
-        draft.rule_set = draft.rule_set.or_else(|| content.rule_set.clone());
+/// The draft with what it leaves open: text, tags, metadata and rules of the latest version, and
+/// what the settings lay under and over them.
+fn populate(
+    state: &State<'_>,
+    texts: &Texts,
+    subject: &Subject,
+    mut draft: Draft,
+    versions: &SubjectState,
+    settings: &Settings,
+    next: i32,
+) -> Result<Draft, Refusal> {
+    let latest = versions.latest();
+    let content = match latest {
+        Some(latest) => Some(state.content_of(subject, latest)?),
+        None => None,
+    };
+    if draft.is_empty() {
+        let content = content.as_ref().ok_or_else(empty)?;
+        draft.schema = Some(content.text.to_string());
+        draft.schema_type = Some(content.kind.to_string());
+        draft.references = Some(content.references.clone());
     }
-    let metadata = Metadata::merged(settings.default_metadata.as_ref(), draft.metadata.as_ref());
-    draft.metadata = Metadata::merged(metadata.as_ref(), settings.override_metadata.as_ref());
-    let rules = RuleSet::merged(settings.default_rule_set.as_ref(), draft.rule_set.as_ref());
-    draft.rule_set = RuleSet::merged(rules.as_ref(), settings.override_rule_set.as_ref());
-    let asked = draft.version.is_some_and(|version| version != 0);
+    if draft.propagate_schema_tags == Some(true)
+        && let Some(latest) = latest
+    {
+        let earlier = texts.stored(state, subject, latest)?;
+        draft = draft.with_tags_of(state, texts, subject, &earlier)?;
+    }
+    let mut draft = completed(draft, content.as_deref(), settings);
     let there = draft
         .metadata
         .as_ref()
         .is_some_and(|metadata| metadata.properties.contains_key(VERSION_PROPERTY));
-    if asked || there {
+    if there || draft.asked()? != Asked::Any {
         draft
             .metadata
             .get_or_insert_default()
             .properties
             .insert(VERSION_PROPERTY.to_owned(), next.to_string());
     }
-    draft
+    Ok(draft)
 }
 
-/// The id of this content in the context, also if nothing holds it any more; else a new one.
+/// # Errors
+/// 42205: the id stands for another schema.
+fn check_id(
+    state: &State<'_>,
+    subject: &Subject,
+    id: i32,
+    content: &Content,
+) -> Result<(), Refusal> {
+    let context = subject.context();
+    match state.id(context, id)? {
+        Some(entry) if entry.content.guid != content.guid || entry.content.kind != content.kind => {
+            let context = subject.context_scope();
+            Err(Refusal::not_permitted(format!(
+                "Overwrite new schema with id {id} in context {} is not permitted.",
+                context.as_ref().map_or("", Subject::as_str)
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The id that this content had in the context before it was deleted for good; else a new one.
 fn id_for(
     state: &State<'_>,
     subject: &Subject,
@@ -213,9 +317,6 @@ fn id_for(
     taken: i32,
 ) -> Result<i32, Refusal> {
     let context = subject.context();
-    if let Some(id) = state.id_of(context, &content.guid)? {
-        return Ok(id);
-    }
     if let Some(id) = state.former_id_of(context, &content.guid)? {
         return Ok(id);
     }
@@ -243,34 +344,35 @@ fn records(
     let context = subject.context();
     if !state.has_context(context)? {
         let value = ContextValue {
-            tenant: "default".to_owned(),
+            tenant: TENANT.to_owned(),
             context: context.to_owned(),
         };
-        let key = Key::Context {
-            tenant: value.tenant.clone(),
-            context: value.context.clone(),
-        };
-        write(state, &mut records, &key, Some(to_json(&value)))?;
+        write(
+            state,
+            &mut records,
+            &context_key(context),
+            Some(to_json(&value)),
+        )?;
     }
     // A soft-deleted version of the same schema gives way to the new one.
     let mut replaced: Vec<i32> = Vec::new();
     for former in versions.all() {
-        if former.deleted && former.id == id {
+        if former.deleted && former.id == id && former.number < version {
             let place = (subject.clone(), former.number);
             if state.referrers(&place).next().transpose()?.is_none() {
                 replaced.push(former.number);
             }
         }
     }
-    if !replaced.is_empty() {
+    // In mode IMPORT a version may take the place of another one.
+    let overwrites = versions
+        .version(version)
+        .is_some_and(|former| former.id != id);
+    if overwrites || !replaced.is_empty() {
         mark(state, &mut records, context)?;
     }
     for number in replaced {
-        let key = Key::Schema {
-            subject: subject.as_str().to_owned(),
-            version: number,
-        };
-        write(state, &mut records, &key, None)?;
+        bury(state, &mut records, subject, number)?;
     }
     let (key, value) = schema_record(subject, version, id, content);
     write(state, &mut records, &key, Some(to_json(&value)))?;

@@ -75,8 +75,11 @@ impl IntoResponse for Json {
     }
 }
 
+/// What a handler of a change gives.
+pub(super) type Changed = Result<Written<Json>, Refusal>;
+
 /// The answer to a change says at which offset the log shows it.
-impl IntoResponse for Written<Json> {
+impl<T: IntoResponse> IntoResponse for Written<T> {
     fn into_response(self) -> Response {
         let mut response = self.answer.into_response();
         response

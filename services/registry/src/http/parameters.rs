@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
-/// The parameters of a request. Empty values count as absent.
+/// The parameters of a request. Empty values count as absent, unless it is said otherwise.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Parameters(Vec<(String, String)>);
 
@@ -24,7 +24,6 @@ impl Parameters {
         }
         Self(
             form_urlencoded::parse(query.as_bytes())
-                .filter(|(_, value)| !value.is_empty())
                 .map(|(name, value)| (name.into_owned(), value.into_owned()))
                 .collect(),
         )
@@ -43,6 +42,19 @@ impl Parameters {
     }
 
     pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.texts(name).next()
+    }
+
+    /// All values of a parameter that may be repeated.
+    pub(super) fn texts(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0
+            .iter()
+            .filter(move |(given, value)| given == name && !value.is_empty())
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// A value that may be empty.
+    pub(super) fn given(&self, name: &str) -> Option<&str> {
         self.0
             .iter()
             .find(|(given, _)| given == name)
@@ -106,6 +118,9 @@ mod tests {
         assert!(parameters.flag("normalize") && parameters.flag("deleted"));
         assert!(!parameters.flag("force") && !parameters.flag("absent"));
         assert_eq!(parameters.text("subject"), None);
+        assert_eq!(parameters.given("subject"), Some(""));
+        let tags = Parameters::parse("t=a&t=&u=c&t=b");
+        assert!(tags.texts("t").eq(["a", "b"]));
         assert_eq!(Parameters::parse("s=a%2Fb+c").text("s"), Some("a/b c"));
     }
 

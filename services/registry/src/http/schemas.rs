@@ -1,314 +1,154 @@
-//! `/schemas…`: schemas by id and by GUID.
+//! `/schemas`: versions of many subjects at once.
 
-use std::str::FromStr as _;
+use std::collections::{BTreeMap, BTreeSet};
 
-use axum::extract::{Path, State as Held};
-use meshwork_avro::Guid;
+use axum::extract::State as Held;
 
-use super::answer::{Json, not_found};
+use super::answer::Json;
 use super::parameters::Parameters;
 use super::routes::Api;
-use super::subjects::with_prefix;
-use crate::answers::{ContextIdAnswer, PlaceAnswer, SchemaAnswer, by_id as answer_by_id};
+use super::subjects::Prefix;
+use crate::answers::SchemaAnswer;
+use crate::content::Content;
 use crate::refusal::Refusal;
-use crate::state::{Holder, Holders, IdEntry, State, StateError};
-use crate::subject::{DEFAULT_CONTEXT, Subject};
+use crate::state::{State, StateError, SubjectState, Version, VersionRow};
+use crate::subject::Subject;
 
-/// Most items of one list.
+/// Most versions of one answer: they bring their schemas.
 pub(super) const MOST: usize = 1_000;
-
-type Answer = Result<Json, Refusal>;
 
 pub(super) async fn types() -> Json {
     Json::of(&["AVRO"])
 }
 
-/// An id as it stands in a path. What is no number is an unknown path, as with JAX-RS.
-fn id_of(text: &str) -> Result<i32, Refusal> {
-    let id: i32 = text.parse().map_err(|_| not_found())?;
-    if id < 1 {
-        return Err(Refusal::schema_not_found(id));
-    }
-    Ok(id)
+/// Which versions are asked for.
+struct Wanted {
+    deleted: bool,
+    latest_only: bool,
+    rule_type: Option<String>,
 }
 
-/// Where an id was found.
-struct Found {
-    entry: IdEntry,
-    /// Only where a subject was asked for.
-    holder: Option<Holder>,
-}
-
-/// A subject that does not hold the id is no error in the default context: other contexts are
-/// tried, then any subject. A qualified one must hold it.
-fn find(state: &State<'_>, id: i32, subject: Option<&str>) -> Result<Option<Found>, StateError> {
-    let Some(name) = subject else {
-        let entry = state.id(DEFAULT_CONTEXT, id)?;
-        return Ok(entry.map(|entry| Found {
-            entry,
-            holder: None,
-        }));
-    };
-    let wanted = state.resolve(name)?;
-    let within = |context: &str, wanted: Option<&Subject>| -> Result<Option<Found>, StateError> {
-        let Some(holder) = state.last_holder(context, id, wanted)? else {
-            return Ok(None);
-        };
-        let entry = state.id(context, id)?;
-        Ok(entry.map(|entry| Found {
-            entry,
-            holder: Some(holder),
-        }))
-    };
-    if wanted.context() != DEFAULT_CONTEXT {
-        // `:.ctx:` names the context and no subject in it.
-        let any = wanted.plain().is_empty();
-        return within(wanted.context(), (!any).then_some(&wanted));
-    }
-    if let Some(found) = within(DEFAULT_CONTEXT, Some(&wanted))? {
-        return Ok(Some(found));
-    }
-    for context in state.contexts()? {
-        if context == DEFAULT_CONTEXT {
-            continue;
-        }
-        let namesake = Subject::new(&format!(":{context}:{wanted}"));
-        if let Some(found) = within(&context, Some(&namesake))? {
-            return Ok(Some(found));
-        }
-    }
-    within(DEFAULT_CONTEXT, None)
-}
-
-pub(super) async fn by_id(
-    Held(api): Held<Api>,
-    Path(id): Path<String>,
-    parameters: Parameters,
-) -> Answer {
-    let id = id_of(&id)?;
-    let subject = parameters.text("subject");
-    let max_id = parameters.flag("fetchMaxId");
-    let resolved = is_resolved(&parameters);
-    if subject.is_none() && !resolved && !max_id {
-        return answer_by_id(&api.shared, DEFAULT_CONTEXT, id).map(Json);
-    }
-    api.shared.read(|state| {
-        let found = find(state, id, subject)?.ok_or_else(|| Refusal::schema_not_found(id))?;
-        let text = resolved_text(&api, state, &found, resolved)?;
-        let version = match &found.holder {
-            Some(Holder {
-                place: (subject, number),
-                ..
-            }) => state
-                .version(subject, *number)?
-                .map(|version| (subject, version)),
-            None => None,
-        };
-        let mut answer = match &version {
-            Some((subject, version)) => SchemaAnswer {
-                id: None,
-                ..SchemaAnswer::of_version(subject, version)
-            },
-            None => SchemaAnswer::of_id(state, &found.entry)?,
-        };
-        if let Some(text) = &text {
-            answer.schema = Some(text);
-        }
-        if max_id {
-            answer.max_id = Some(state.greatest_id(&found.entry.context)?);
-        }
-        Ok(Json(answer.to_bytes()))
-    })
-}
-
-/// Whether the text is asked for with its references inlined.
-fn is_resolved(parameters: &Parameters) -> bool {
-    parameters.text("format") == Some("resolved")
-}
-
-/// The text with its references inlined, if it has any.
-fn resolved_text(
-    api: &Api,
-    state: &State<'_>,
-    found: &Found,
-    resolved: bool,
-) -> Result<Option<String>, Refusal> {
-    let content = &found.entry.content;
-    if !resolved || content.references.is_empty() {
-        return Ok(None);
-    }
-    let (context, id) = (&found.entry.context, found.entry.id);
-    let holder = match &found.holder {
-        Some(holder) => Some(holder.clone()),
-        None => state.last_holder(context, id, None)?,
-    };
-    let Some(holder) = holder else {
-        return Ok(None);
-    };
-    let schema = api
-        .shared
-        .texts
-        .of_content(state, &holder.place.0, content)?;
-    Ok(Some(schema.resolved_text()))
-}
-
-pub(super) async fn text_by_id(
-    Held(api): Held<Api>,
-    Path(id): Path<String>,
-    parameters: Parameters,
-) -> Answer {
-    let id = id_of(&id)?;
-    api.shared.read(|state| {
-        let found = find(state, id, parameters.text("subject"))?
-            .ok_or_else(|| Refusal::schema_not_found(id))?;
-        let text = match resolved_text(&api, state, &found, is_resolved(&parameters))? {
-            Some(text) => text,
-            None => found.entry.content.text.to_string(),
-        };
-        Ok(Json(text.into()))
-    })
-}
-
-/// The versions that hold an id, live ones unless all are asked for, in the order of subject and
-/// version.
-fn places<'s>(
-    state: &'s State<'_>,
-    id: &str,
-    parameters: &Parameters,
-) -> Result<Holders<'s>, Refusal> {
-    let id = id_of(id).map_err(|refusal| match refusal.code {
-        crate::refusal::Code::SchemaNotFound => Refusal::no_such_schema(),
-        _ => refusal,
-    })?;
-    let subject = parameters.text("subject");
-    let entry = find(state, id, subject)?
-        .ok_or_else(Refusal::no_such_schema)?
-        .entry;
-    let wanted = match subject {
-        Some(name) => Some(state.resolve(name)?).filter(|wanted| !wanted.plain().is_empty()),
-        None => None,
-    };
-    let deleted = parameters.flag("deleted");
-    Ok(state.holders(&entry.context, id, deleted, wanted.as_ref()))
-}
-
-pub(super) async fn subjects_of_id(
-    Held(api): Held<Api>,
-    Path(id): Path<String>,
-    parameters: Parameters,
-) -> Answer {
-    let page = api.shared.read_apart(move |state| {
-        // Those of one subject follow each other.
-        let mut last: Option<Subject> = None;
-        let subjects = places(state, &id, &parameters)?.filter_map(|holder| {
-            let subject = match holder {
-                Ok(holder) => holder.place.0,
-                Err(error) => return Some(Err(error)),
-            };
-            (last.as_ref() != Some(&subject)).then(|| {
-                last = Some(subject.clone());
-                Ok(subject)
-            })
-        });
-        let subjects = parameters.try_page(subjects, MOST)?;
-        let subjects: Vec<&str> = subjects.iter().map(Subject::as_str).collect();
-        Ok(Json::of(&subjects))
-    });
-    page.await
-}
-
-pub(super) async fn versions_of_id(
-    Held(api): Held<Api>,
-    Path(id): Path<String>,
-    parameters: Parameters,
-) -> Answer {
-    let page = api.shared.read_apart(move |state| {
-        let places = parameters.try_page(places(state, &id, &parameters)?, MOST)?;
-        let places: Vec<PlaceAnswer<'_>> = places
-            .iter()
-            .map(|holder| PlaceAnswer {
-                subject: holder.place.0.as_str(),
-                version: holder.place.1,
-            })
-            .collect();
-        Ok(Json::of(&places))
-    });
-    page.await
-}
-
-/// The ids of a GUID, by context.
-fn ids(state: &State<'_>, guid: &str) -> Result<Vec<(String, i32)>, StateError> {
-    match Guid::from_str(guid) {
-        Ok(guid) => state.ids_of(&guid),
-        Err(_) => Ok(Vec::new()),
-    }
-}
-
-pub(super) async fn by_guid(
-    Held(api): Held<Api>,
-    Path(guid): Path<String>,
-    parameters: Parameters,
-) -> Answer {
-    let missing = || Refusal::schema_not_found(&guid);
-    let first = api.shared.read(|state| {
-        let (context, id) = ids(state, &guid)?.into_iter().next().ok_or_else(missing)?;
-        let found = Found {
-            entry: state.id(&context, id)?.ok_or_else(missing)?,
-            holder: None,
-        };
-        let Some(text) = resolved_text(&api, state, &found, is_resolved(&parameters))? else {
-            return Ok(Err((context, id)));
-        };
-        let mut answer = SchemaAnswer::of_id(state, &found.entry)?;
-        answer.schema = Some(&text);
-        Ok(Ok(Json(answer.to_bytes())))
-    })?;
-    match first {
-        Ok(answer) => Ok(answer),
-        Err((context, id)) => answer_by_id(&api.shared, &context, id).map(Json),
-    }
-}
-
-pub(super) async fn ids_of_guid(Held(api): Held<Api>, Path(guid): Path<String>) -> Answer {
-    let ids = api.shared.read(|state| Ok(ids(state, &guid)?))?;
-    let ids: Vec<ContextIdAnswer<'_>> = ids
-        .iter()
-        .map(|(context, id)| ContextIdAnswer { context, id: *id })
-        .collect();
-    Ok(Json::of(&ids))
-}
-
-/// Versions of subjects of the default context, or of the one that `subjectPrefix` names.
-pub(super) async fn list(Held(api): Held<Api>, parameters: Parameters) -> Answer {
-    let page = api.shared.read_apart(move |state| {
-        let prefix = parameters.text("subjectPrefix").unwrap_or_default();
-        let deleted = parameters.flag("deleted");
-        let latest_only = parameters.flag("latestOnly");
-        let rows = with_prefix(state, prefix).flat_map(|subject| {
-            let (subject, versions) = match subject {
-                Ok(subject) => subject,
-                Err(error) => return vec![Err(error)],
-            };
-            let mut counting: Vec<_> = versions
+impl Wanted {
+    /// The versions of a subject to be listed.
+    fn of(
+        &self,
+        state: &State<'_>,
+        subject: &Subject,
+        versions: &SubjectState,
+    ) -> Result<Vec<VersionRow>, StateError> {
+        let counts = |version: &&VersionRow| self.deleted || !version.deleted;
+        let mut rows: Vec<VersionRow> = if self.latest_only {
+            versions
                 .all()
-                .filter(|version| deleted || !version.deleted)
-                .map(|version| Ok((subject.clone(), version.clone())))
-                .collect();
-            if latest_only && counting.len() > 1 {
-                counting.drain(..counting.len() - 1);
+                .rev()
+                .find(counts)
+                .into_iter()
+                .cloned()
+                .collect()
+        } else {
+            versions.all().filter(counts).cloned().collect()
+        };
+        let Some(rule_type) = &self.rule_type else {
+            return Ok(rows);
+        };
+        let mut kept = Vec::new();
+        for row in rows.drain(..) {
+            if has_rule(&*state.content_of(subject, &row)?, rule_type) {
+                kept.push(row);
             }
-            counting
+        }
+        Ok(kept)
+    }
+}
+
+fn has_rule(content: &Content, rule_type: &str) -> bool {
+    content.rule_set.as_ref().is_some_and(|rules| {
+        rules
+            .migration_rules
+            .iter()
+            .chain(&rules.domain_rules)
+            .chain(&rules.encoding_rules)
+            .any(|rule| rule.rule_type.as_deref() == Some(rule_type))
+    })
+}
+
+/// Versions of subjects of the default context, or of those that `subjectPrefix` names. With
+/// aliases, each with the names that lead to its subject, and subjects that only an alias names.
+pub(super) async fn list(Held(api): Held<Api>, parameters: Parameters) -> Result<Json, Refusal> {
+    let page = api.shared.read_apart(move |state| {
+        let prefix = Prefix::new(parameters.given("subjectPrefix").unwrap_or_default());
+        let wanted = Wanted {
+            deleted: parameters.flag("deleted"),
+            latest_only: parameters.flag("latestOnly"),
+            rule_type: parameters.text("ruleType").map(str::to_owned),
+        };
+        let mut aliases: BTreeMap<Subject, Vec<String>> = BTreeMap::new();
+        if parameters.flag("aliases") {
+            for alias in state.aliases(prefix.start()) {
+                let (alias, subject) = alias?;
+                if prefix.covers(&alias) {
+                    let names = aliases.entry(subject).or_default();
+                    names.push(alias.as_str().to_owned());
+                }
+            }
+        }
+        let mut elsewhere: BTreeSet<&Subject> = aliases
+            .keys()
+            .filter(|subject| !prefix.covers(subject))
+            .collect();
+        let rows = of_prefix(state, &prefix, &mut elsewhere).flat_map(|found| {
+            let listed = found.and_then(|(subject, versions)| {
+                let rows = wanted.of(state, &subject, &versions)?;
+                Ok((subject, rows))
+            });
+            match listed {
+                Ok((subject, rows)) => rows
+                    .into_iter()
+                    .map(|row| Ok((subject.clone(), row)))
+                    .collect(),
+                Err(error) => vec![Err(error)],
+            }
         });
-        let mut versions = Vec::new();
+        let mut versions: Vec<(Subject, Version)> = Vec::new();
         for (subject, row) in parameters.try_page(rows, MOST)? {
             let version = state.with_content(&subject, &row)?;
             versions.push((subject, version));
         }
         let answers: Vec<SchemaAnswer<'_>> = versions
             .iter()
-            .map(|(subject, version)| SchemaAnswer::of_version(subject, version))
+            .map(|(subject, version)| SchemaAnswer {
+                aliases: aliases.get(subject).map_or(&[], Vec::as_slice),
+                ..SchemaAnswer::of_version(subject, version)
+            })
             .collect();
         Ok(Json::of(&answers))
     });
     page.await
+}
+
+/// The subjects under a prefix and those that are named besides, in the order of their names.
+fn of_prefix<'s>(
+    state: &'s State<'_>,
+    prefix: &'s Prefix,
+    elsewhere: &'s mut BTreeSet<&Subject>,
+) -> impl Iterator<Item = Result<(Subject, SubjectState), StateError>> + 's {
+    let mut under = prefix.subjects(state).peekable();
+    std::iter::from_fn(move || {
+        loop {
+            let next = match under.peek() {
+                Some(Ok((subject, _))) => elsewhere.first().filter(|other| **other < subject),
+                Some(Err(_)) => None,
+                None => elsewhere.first(),
+            };
+            let Some(subject) = next.copied() else {
+                return under.next();
+            };
+            elsewhere.remove(subject);
+            match state.subject(subject) {
+                Ok(Some(versions)) => return Some(Ok((subject.clone(), versions))),
+                Ok(None) => {}
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    })
 }

@@ -175,6 +175,14 @@ pub(super) fn settings(subject: Option<&Subject>) -> Key {
     scope(b'p', subject)
 }
 
+pub(super) fn settings_with(prefix: &str) -> Key {
+    Key::of(b'p').start(prefix)
+}
+
+pub(super) fn modes_with(prefix: &str) -> Key {
+    Key::of(b'm').start(prefix)
+}
+
 pub(super) fn mode(subject: Option<&Subject>) -> Key {
     scope(b'm', subject)
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rdkafka::ClientContext;
@@ -13,6 +14,33 @@ use rdkafka::error::KafkaError as RdError;
 #[derive(Clone, Default)]
 pub(crate) struct Context {
     last: Arc<Mutex<Option<String>>>,
+    logged: Arc<Mutex<Repeated>>,
+}
+
+/// While a broker is down librdkafka says so many times a second.
+const ONCE_IN: Duration = Duration::from_secs(10);
+
+/// The line that was logged last, and how often it came again since.
+#[derive(Default)]
+struct Repeated {
+    line: String,
+    at: Option<Instant>,
+    again: u64,
+}
+
+impl Repeated {
+    /// Whether a line is to be logged now, and how often it was left out before.
+    fn take(&mut self, line: &str, now: Instant) -> Option<u64> {
+        let recent = self.at.is_some_and(|at| now - at < ONCE_IN);
+        if recent && self.line == line {
+            self.again += 1;
+            return None;
+        }
+        let left_out = if self.line == line { self.again } else { 0 };
+        line.clone_into(&mut self.line);
+        (self.at, self.again) = (Some(now), 0);
+        Some(left_out)
+    }
 }
 
 impl Context {
@@ -46,7 +74,13 @@ impl ClientContext for Context {
                 tracing::error!(target: "librdkafka", facility, "{message}");
             }
             RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning => {
-                tracing::info!(target: "librdkafka", facility, "{message}");
+                match self.logged.lock().take(message, Instant::now()) {
+                    None => {}
+                    Some(0) => tracing::info!(target: "librdkafka", facility, "{message}"),
+                    Some(again) => {
+                        tracing::info!(target: "librdkafka", facility, again, "{message}");
+                    }
+                }
             }
             _ => tracing::debug!(target: "librdkafka", facility, "{message}"),
         }
@@ -62,3 +96,24 @@ impl ClientContext for Context {
 }
 
 impl ConsumerContext for Context {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_again_and_again_is_logged_now_and_then() {
+        let mut repeated = Repeated::default();
+        let start = Instant::now();
+        assert_eq!(repeated.take("down", start), Some(0));
+        for ms in 1..100 {
+            assert_eq!(
+                repeated.take("down", start + Duration::from_millis(ms)),
+                None
+            );
+        }
+        assert_eq!(repeated.take("down", start + ONCE_IN), Some(99));
+        assert_eq!(repeated.take("up", start + ONCE_IN), Some(0));
+        assert_eq!(repeated.take("down", start + ONCE_IN), Some(0));
+    }
+}

@@ -2,10 +2,11 @@
 //! consumer group. The group only proposes; that no other can write is the transactional id's work.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use meshwork_kafka::{GroupConsumer, GroupOptions, KafkaConfig, KafkaError, StartAt};
 use meshwork_model::topic::ControlTopic;
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +37,64 @@ pub(crate) enum Vote {
 /// Asks the group whether this instance is still elected. A vote may be out of date by as long as a
 /// stopped process slept.
 pub(crate) type Question = oneshot::Sender<bool>;
+
+/// How long a proof of being elected holds, from when it was asked for. The group elects nobody else
+/// before a session without a sign of life is over; and a process that was stopped finds that the time
+/// has passed.
+const LEASE: Duration = Duration::from_secs(3);
+
+/// Proof that this instance is the one that writes. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Lease {
+    questions: mpsc::Sender<Question>,
+    proven: Arc<Mutex<Option<Instant>>>,
+    /// Held by the one that asks.
+    asking: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Lease {
+    /// Nothing is proven yet.
+    pub(crate) fn new(questions: mpsc::Sender<Question>) -> Self {
+        Self {
+            questions,
+            proven: Arc::default(),
+            asking: Arc::default(),
+        }
+    }
+
+    /// Whether nobody else can have been elected up to now.
+    pub(crate) fn holds(&self) -> bool {
+        self.proven
+            .lock()
+            .is_some_and(|proven| proven.elapsed() < LEASE)
+    }
+
+    /// A commit that was begun `since` was accepted.
+    pub(crate) fn renew(&self, since: Instant) {
+        let mut proven = self.proven.lock();
+        *proven = (*proven).max(Some(since));
+    }
+
+    /// As [`Self::holds`], and asks the group where that is not known.
+    pub(crate) async fn prove(&self) -> bool {
+        if self.holds() {
+            return true;
+        }
+        let _one = self.asking.lock().await;
+        self.holds() || self.ask().await
+    }
+
+    /// Asks the group whether this instance is the elected one.
+    pub(crate) async fn ask(&self) -> bool {
+        let since = Instant::now();
+        let (ask, answer) = oneshot::channel();
+        let elected = self.questions.send(ask).await.is_ok() && answer.await.unwrap_or(false);
+        if elected {
+            self.renew(since);
+        }
+        elected
+    }
+}
 
 /// Name of the consumer group, and first part of the transactional ids: of its own for a topic that
 /// is not `_schemas`, so that two registries on one cluster don't fence each other.

@@ -17,7 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::changes::Teller;
 use crate::config::Config;
-use crate::election::{Candidate, Vote};
+use crate::election::{Candidate, Lease, Vote};
 use crate::http::{self, Forwarder};
 use crate::metrics::RegistryMetrics;
 use crate::reader::{self, Follower};
@@ -172,7 +172,9 @@ impl Service {
         } = self;
         // However this ends, aborted too, the store is closed with it.
         let _closing = Closing(Arc::clone(&shared));
-        let (writer, jobs) = Writer::new(&shared);
+        let (ask, questions) = mpsc::channel(1);
+        let lease = Lease::new(ask);
+        let (writer, jobs) = Writer::new(&shared, lease.clone());
         let limit = shared.config.request_timeout.get();
         let api = http::Api {
             shared: Arc::clone(&shared),
@@ -201,13 +203,12 @@ impl Service {
             }
         };
         let (vote, votes) = watch::channel(Vote::Open);
-        let (ask, questions) = mpsc::channel(1);
         let worker = Worker {
             kafka: kafka.clone(),
             shared: Arc::clone(&shared),
             jobs,
             vote: votes,
-            questions: ask,
+            lease,
         };
         let candidate = Candidate {
             kafka: kafka.clone(),

@@ -100,6 +100,15 @@ impl Shared {
         self.answers.get(context, id)
     }
 
+    /// The last offset that the state of this moment shows, which may be ahead of what is published.
+    pub(crate) fn shown(&self) -> i64 {
+        let stored = self.store.read().as_ref().and_then(|store| {
+            let next = store.offset(&self.config.topic, 0);
+            next.ok().flatten()
+        });
+        stored.unwrap_or(0).max(*self.applied.borrow()) - 1
+    }
+
     /// Largest record that may be written, key and value, bytes.
     pub(crate) fn record_limit(&self) -> usize {
         self.record_limit.load(Ordering::Relaxed)

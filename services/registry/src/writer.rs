@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::actor::Actor;
 use crate::decide::Decision;
+use crate::election::Lease;
 use crate::metrics::WriteOutcome;
 use crate::refusal::{Code, Refusal};
 use crate::shared::Shared;
@@ -51,15 +52,17 @@ impl<T> Written<T> {
 pub(crate) struct Writer {
     jobs: mpsc::Sender<Job>,
     shared: Arc<Shared>,
+    lease: Lease,
 }
 
 impl Writer {
     /// A writer, and the queue that its [`Worker`] takes from.
-    pub(crate) fn new(shared: &Arc<Shared>) -> (Self, mpsc::Receiver<Job>) {
+    pub(crate) fn new(shared: &Arc<Shared>, lease: Lease) -> (Self, mpsc::Receiver<Job>) {
         let (jobs, queue) = mpsc::channel(shared.config.max_waiting_writes.max(1));
         let writer = Self {
             jobs,
             shared: Arc::clone(shared),
+            lease,
         };
         (writer, queue)
     }
@@ -76,16 +79,18 @@ impl Writer {
         F: Fn(&State<'_>, &Texts, &Taken) -> Result<Decision<T>, Refusal> + Send + 'static,
     {
         self.may_write().await?;
-        match self.at_once(&decide) {
-            Ok(Some(written)) => {
-                self.shared.metrics.write(WriteOutcome::Unchanged);
-                return Ok(written);
-            }
-            Err(refusal) => {
-                self.shared.metrics.write(WriteOutcome::Refused);
-                return Err(refusal);
-            }
-            Ok(None) => {}
+        // An instance that was stopped may hold itself for the writer, and what it has read for all
+        // there is: what is not proven by a write of its own needs another proof.
+        if !self.lease.prove().await {
+            return Err(elsewhere());
+        }
+        let at_once = self.at_once(&decide);
+        if !matches!(at_once, Ok(None)) && self.lease.holds() {
+            self.shared.metrics.write(match &at_once {
+                Ok(_) => WriteOutcome::Unchanged,
+                Err(_) => WriteOutcome::Refused,
+            });
+            return at_once.and_then(|written| written.ok_or_else(elsewhere));
         }
         let (tell, told) = oneshot::channel();
         let job: Job = Box::new(move |state, texts, taken| {
@@ -156,13 +161,13 @@ impl Writer {
         &self,
         decide: impl Fn(&State<'_>, &Texts, &Taken) -> Result<Decision<T>, Refusal>,
     ) -> Result<Option<Written<T>>, Refusal> {
-        self.shared.read_published(|state, next| {
-            let decision = decide(state, &self.shared.texts, &Taken::default())?;
-            Ok(decision.records.is_empty().then_some(Written {
-                answer: decision.answer,
-                offset: next - 1,
-            }))
-        })
+        let decision = self
+            .shared
+            .read(|state| decide(state, &self.shared.texts, &Taken::default()))?;
+        Ok(decision.records.is_empty().then_some(Written {
+            answer: decision.answer,
+            offset: self.shared.shown(),
+        }))
     }
 
     /// Waits out a change of writers.
@@ -187,4 +192,12 @@ impl Writer {
             )),
         }
     }
+}
+
+/// Another instance has been elected, and nothing was written here.
+fn elsewhere() -> Refusal {
+    Refusal::new(
+        Code::NoWriter,
+        "Leader not known. Another instance has just been elected; ask again",
+    )
 }

@@ -9,11 +9,9 @@ use meshwork_kafka::{
     TransactionError, TransactionalOptions, TransactionalProducer,
 };
 
-use tokio::sync::{mpsc, oneshot};
-
 use super::taken::Taken;
 use crate::decide::{mend, own_record};
-use crate::election::{Question, group_of};
+use crate::election::{Lease, group_of};
 use crate::record::Record;
 use crate::refusal::Refusal;
 use crate::shared::Shared;
@@ -89,12 +87,11 @@ pub(super) struct Office {
 pub(super) async fn take_over(
     kafka: &KafkaConfig,
     shared: &Shared,
-    questions: &mpsc::Sender<Question>,
+    lease: &Lease,
 ) -> Result<Office, Failure> {
     let config = &shared.config;
     // Opening the producer fences whoever writes: only the rightful one may.
-    let (ask, answer) = oneshot::channel();
-    if questions.send(ask).await.is_err() || !answer.await.unwrap_or(false) {
+    if !lease.ask().await {
         return Err(Failure::NotElected);
     }
     let admin = Admin::new(kafka)?.with_timeout(ASK);

@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::group::{Group, Job, MAX_CHANGES};
 use super::takeover::{Failure, Office, foreign_writer, look_out, take_over};
 use crate::actor::Actor;
-use crate::election::{Question, Vote};
+use crate::election::{Lease, Vote};
 use crate::metrics::WriteOutcome;
 use crate::record::Record;
 use crate::refusal::{Code, Refusal};
@@ -59,7 +59,7 @@ pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) jobs: mpsc::Receiver<Job>,
     pub(crate) vote: watch::Receiver<Vote>,
-    pub(crate) questions: mpsc::Sender<Question>,
+    pub(crate) lease: Lease,
 }
 
 impl Worker {
@@ -128,7 +128,7 @@ impl Worker {
 
     async fn term(&mut self) -> End {
         let mut office = {
-            let taking = take_over(&self.kafka, &self.shared, &self.questions);
+            let taking = take_over(&self.kafka, &self.shared, &self.lease);
             tokio::select! {
                 taken = taking => match taken {
                     Ok(office) => office,
@@ -216,13 +216,16 @@ impl Worker {
             Err(panic) => return (Vec::new(), Some(End::Failed(panic.to_string()))),
         };
         let left = std::mem::take(&mut group.left);
-        let commit = if group.records.is_empty() {
+        let commit = if !group.records.is_empty() {
+            commit(&self.shared, office, &group.records, &self.lease).await
+        } else if self.lease.prove().await {
             Commit {
-                told: Ok(*self.shared.applied.borrow() - 1),
+                told: Ok(self.shared.shown()),
                 end: None,
             }
         } else {
-            commit(&self.shared, office, &group.records).await
+            // Decided on what may be out of date by now.
+            Commit::failed(super::elsewhere(), End::Failed("not elected".to_owned()))
         };
         let outcome = match &commit.told {
             Ok(_) => WriteOutcome::Written,
@@ -255,7 +258,12 @@ impl Commit {
 }
 
 /// Writes the records in one transaction and returns once they have been read back.
-async fn commit(shared: &Shared, office: &mut Office, records: &[(Record, Actor)]) -> Commit {
+async fn commit(
+    shared: &Shared,
+    office: &mut Office,
+    records: &[(Record, Actor)],
+    lease: &Lease,
+) -> Commit {
     let started = Instant::now();
     let records = records
         .iter()
@@ -269,6 +277,7 @@ async fn commit(shared: &Shared, office: &mut Office, records: &[(Record, Actor)
         Err(error) => return Commit::failed(refusal(&error), End::Failed(error.to_string())),
     };
     let took = started.elapsed();
+    lease.renew(started.into_std());
     let last = delivered.iter().map(|d| d.offset).max().unwrap_or(-1);
     let limit = shared.config.write_timeout.get() / 2;
     if tokio::time::timeout(limit, shared.applied(last))

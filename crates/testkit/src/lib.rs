@@ -6,9 +6,11 @@
 )]
 
 mod cluster;
+mod other_registry;
 mod records;
 mod wait;
 
 pub use cluster::{Cluster, kafka};
 pub use meshwork_dev_kafka::Nodes;
+pub use other_registry::OtherRegistry;
 pub use wait::{DEADLINE, unique, wait_for, wait_until};

@@ -6,7 +6,7 @@ use meshwork_model::mesh::audit::{AuditAction, AuditEvent};
 use meshwork_model::mesh::change::{Change, ProductChange};
 use meshwork_registry::{Config, Standing};
 use meshwork_registry_client::MeshReader;
-use meshwork_testkit::{Cluster, Nodes, unique, wait_for, wait_until};
+use meshwork_testkit::{Cluster, Nodes, OtherRegistry, unique, wait_for, wait_until};
 use serde_json::{Value, json};
 
 use crate::harness::{Registry, answer, cluster, record};
@@ -225,6 +225,51 @@ async fn write_text(topic: &str, subject: &str, id: i32, text: &str) {
     let (tell, told) = tokio::sync::oneshot::channel();
     producer.queue(&record, tell).await.unwrap();
     told.await.unwrap().unwrap();
+}
+
+/// While another registry's instances are members of their group, they may write.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_written_while_another_registry_is_there() {
+    let kafka = tokio::task::spawn_blocking(|| Cluster::start(Nodes::One))
+        .await
+        .unwrap();
+    let bootstrap = kafka.bootstrap_servers();
+    let join = |host: &'static str| {
+        let bootstrap = bootstrap.clone();
+        tokio::task::spawn_blocking(move || OtherRegistry::join(&bootstrap, host))
+    };
+    let other = join("confluent.example").await.unwrap();
+    let config = Config {
+        announce_changes: false,
+        ..Config::default()
+    };
+    let registry = Registry::with_kafka(config, kafka.config()).await;
+    let ask = || {
+        let body = json!({ "schema": "\"string\"" });
+        registry.call("POST", "/subjects/s/versions", Some(body))
+    };
+    let (status, refused) = ask().await;
+    assert_eq!((status, &refused["error_code"]), (503, &json!(50004)));
+    let message = refused["message"].as_str().unwrap();
+    assert!(
+        message.contains("http://confluent.example:8081"),
+        "{message}"
+    );
+    // Once it has left, writing begins by itself.
+    tokio::task::spawn_blocking(|| drop(other)).await.unwrap();
+    wait_until("the registry to write", || async { ask().await.0 == 200 }).await;
+    // One that comes later ends it.
+    let late = join("late.example").await.unwrap();
+    wait_until("the registry to stop writing", || async {
+        matches!(registry.handle.standing(), Standing::Refusing(_))
+    })
+    .await;
+    tokio::task::spawn_blocking(|| drop(late)).await.unwrap();
+    wait_until("the registry to write again", || async {
+        registry.handle.standing() == Standing::Writing
+    })
+    .await;
+    registry.stop().await;
 }
 
 /// Every registration is told once, whoever is killed in between, and nothing else is.

@@ -33,9 +33,10 @@ test-kill: ## The demo whole, and killed five times: equal summaries
 	@deploy/setup.sh build kafka
 	@tests/run.sh kill
 
-bench: ## The benches' table: figure, goal, met or not
+bench: ## The benches' table: figure, goal, met or not (BENCH=registry: only that one)
 	@deploy/setup.sh build kafka
-	@cargo run --release -p meshwork-benches
+	@cargo build --release -p meshwork
+	@cargo run --release -p meshwork-benches -- $(BENCH)
 
 lint: ## Format, clippy and dependency rules
 	@deploy/setup.sh build deny

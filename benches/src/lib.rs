@@ -4,5 +4,6 @@ pub mod freshness;
 pub mod pipeline;
 pub mod produce;
 pub mod records;
+pub mod registry;
 pub mod table;
 pub mod validator;

@@ -1,25 +1,35 @@
 //! `make bench`: the benches one after the other, then the table. Names on the command line choose
-//! some of them. Exit code 1 if a goal is missed.
+//! some of them: `registry` is `registry` and `registry-start`. Exit code 1 if a goal is missed.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use meshwork_benches::table::{self, Line};
-use meshwork_benches::{freshness, pipeline, produce, validator};
+use meshwork_benches::{freshness, pipeline, produce, registry, validator};
 
 type Bench = fn() -> Result<Vec<Line>>;
 
-const BENCHES: [(&str, Bench); 4] = [
+const BENCHES: [(&str, Bench); 6] = [
     ("validator", validator::run),
     ("pipeline", pipeline::run),
     ("produce", produce::run),
     ("freshness", freshness::run),
+    ("registry", registry::run),
+    ("registry-start", registry::run_starts),
 ];
 
 fn main() -> Result<ExitCode> {
     let chosen: Vec<String> = std::env::args().skip(1).collect();
+    // A bench runs this program once more, as the server that another is measured against.
+    if let [word, file, port] = chosen.as_slice()
+        && word == registry::bare::ARGUMENT
+    {
+        registry::bare::serve(Path::new(file), port.parse()?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     for name in &chosen {
-        let known = BENCHES.iter().any(|(bench, _)| bench == name);
+        let known = BENCHES.iter().any(|(bench, _)| chooses(name, bench));
         ensure!(known, "no bench is called {name}; there are: {}", names());
     }
     if cfg!(debug_assertions) {
@@ -27,7 +37,7 @@ fn main() -> Result<ExitCode> {
     }
     let mut lines = Vec::new();
     for (name, bench) in BENCHES {
-        if chosen.is_empty() || chosen.iter().any(|c| c == name) {
+        if chosen.is_empty() || chosen.iter().any(|chosen| chooses(chosen, name)) {
             eprintln!("{name} …");
             lines.extend(bench().with_context(|| format!("bench {name} is broken"))?);
         }
@@ -37,6 +47,13 @@ fn main() -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// A name chooses its bench, and those whose names go on from it.
+fn chooses(name: &str, bench: &str) -> bool {
+    bench
+        .strip_prefix(name)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
 fn names() -> String {

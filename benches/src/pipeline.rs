@@ -20,7 +20,7 @@ use meshwork_pipeline::{
 use meshwork_wire::{BatchBuilder, Codec, Compressor, Limits, RecordParts};
 
 use crate::records;
-use crate::table::{Line, median};
+use crate::table::{Line, Outcome, median};
 
 /// Records a batch: 64 KB, between Java's default of 16 KB and what busy producers send.
 const RECORDS: i64 = 64;
@@ -50,7 +50,7 @@ pub fn run() -> Result<Vec<Line>> {
                 ),
                 figure: format!("{rate:.0} MB/s per core"),
                 goal: "no goal yet".to_owned(),
-                met: true,
+                outcome: Outcome::Met,
             })
         })
         .collect()

@@ -69,7 +69,7 @@ pub fn run() -> Result<Vec<Line>> {
         name: format!("produce: 1 KB records, {what}"),
         figure: format!("{mesh:.0}/s, {:.2} of {plain:.0}/s", mesh / plain),
         goal: format!("at least {goal} of {than}"),
-        met: mesh >= goal * plain,
+        outcome: (mesh >= goal * plain).into(),
     };
     Ok(vec![
         line(

@@ -10,10 +10,27 @@ pub struct Line {
     /// What should come out at least or at most.
     pub goal: String,
     /// Whether it did.
-    pub met: bool,
+    pub outcome: Outcome,
 }
 
-/// Prints the table; whether every goal is met.
+/// How a figure stands to its goal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It meets it.
+    Met,
+    /// It does not.
+    Missed,
+    /// It was not measured: something that only some machines have is not here.
+    NotRun,
+}
+
+impl From<bool> for Outcome {
+    fn from(met: bool) -> Self {
+        if met { Self::Met } else { Self::Missed }
+    }
+}
+
+/// Prints the table; whether no goal is missed.
 #[must_use]
 pub fn print(lines: &[Line]) -> bool {
     let width = |of: fn(&Line) -> &str| {
@@ -27,13 +44,17 @@ pub fn print(lines: &[Line]) -> bool {
     let figure = width(|line| &line.figure);
     let goal = width(|line| &line.goal);
     for line in lines {
-        let met = if line.met { "met" } else { "NOT MET" };
+        let met = match line.outcome {
+            Outcome::Met => "met",
+            Outcome::Missed => "NOT MET",
+            Outcome::NotRun => "NOT RUN",
+        };
         println!(
             "{:name$}  {:>figure$}  {:<goal$}  {met}",
             line.name, line.figure, line.goal
         );
     }
-    lines.iter().all(|line| line.met)
+    lines.iter().all(|line| line.outcome != Outcome::Missed)
 }
 
 /// The middle one; of two middle ones the lower. 0 where there is none.

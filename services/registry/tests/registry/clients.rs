@@ -1,6 +1,4 @@
-//! Clients: ours, schema_registry_converter, and the stock one for Python.
-
-use std::path::Path;
+//! Clients in Rust: ours and schema_registry_converter.
 
 use apache_avro::types::Value as AvroValue;
 use meshwork_model::mesh::ProductChange;
@@ -191,33 +189,4 @@ async fn schema_registry_converter_works() {
         ])
     );
     registry.stop().await;
-}
-
-/// PyPI `confluent-kafka`, with default settings.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_stock_python_client_works() {
-    let registry = Registry::start().await;
-    let clients = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/e2e/clients");
-    let venv = run(clients.join("venv.sh"), &[]).await;
-    let python = Path::new(venv.trim()).join("bin/python");
-    let script = clients.join("registry.py");
-    let said = run(python, &[script.to_str().unwrap(), &registry.url]).await;
-    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
-    assert_eq!(said["ok"], json!(true));
-    registry.stop().await;
-}
-
-async fn run(program: impl AsRef<std::ffi::OsStr>, arguments: &[&str]) -> String {
-    let output = tokio::process::Command::new(&program)
-        .args(arguments)
-        .output()
-        .await
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{:?} {arguments:?}: {}",
-        program.as_ref(),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout).unwrap()
 }

@@ -18,3 +18,4 @@ mod normal_form;
 mod restart;
 mod script;
 mod several;
+mod stock;

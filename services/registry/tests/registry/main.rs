@@ -15,6 +15,7 @@ mod harness;
 mod limits;
 mod log;
 mod normal_form;
+mod replay;
 mod restart;
 mod script;
 mod several;

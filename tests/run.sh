@@ -11,5 +11,8 @@ if [ "${1:-all}" = kill ]; then
 fi
 
 tests/e2e/clients/venv.sh >/dev/null
+tests/e2e/clients/node/node.sh >/dev/null
 tests/conformance/contracts.sh
+# Said last, where it is seen.
+trap 'command -v go >/dev/null || echo "tests: NOT RUN: franz-go against the registry, for there is no Go here"' EXIT
 cargo test --workspace --no-fail-fast

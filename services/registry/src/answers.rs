@@ -43,6 +43,8 @@ pub(crate) struct SchemaAnswer<'a> {
     pub(crate) deleted: Option<bool>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     pub(crate) aliases: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) subjects: Option<&'a [String]>,
 }
 
 /// A content's metadata, unless its values are encrypted: those are kept and not shown.

@@ -10,10 +10,10 @@ use proptest::prelude::*;
 use crate::config::Config;
 use crate::decide::{
     self, Decision, Draft, Normal, Registration, SettingsChange, Terms, VersionId, delete_subject,
-    delete_version, put_settings, register,
+    delete_version, put_mode, put_settings, register,
 };
 use crate::fuzzing::check;
-use crate::record::Record;
+use crate::record::{Mode, Record};
 use crate::refusal::Refusal;
 use crate::state::{Changes, LogRecord, MemoryRows, Rows, State};
 use crate::store::{self, StoredRows, Topic};
@@ -25,6 +25,10 @@ enum Step {
     Register(usize, usize),
     DeleteSubject(usize, bool),
     DeleteVersion(usize, i32, bool),
+    /// Brought under an id and a version of its own.
+    Import(usize, usize, i32),
+    /// What is soft-deleted in a scope is forgotten.
+    Clear(usize),
     Level(usize, bool),
     DeleteLevel(usize),
     /// The log keeps the last record of each key; tombstones go or stay; the state is made anew.
@@ -32,6 +36,8 @@ enum Step {
 }
 
 const SUBJECTS: [&str; 4] = ["a", "b", ":.ctx:a", "c"];
+/// The last but one is the default context, the last one all contexts.
+const SCOPES: [&str; 5] = ["a", ":.ctx:a", ":.ctx:", "", ":.__GLOBAL:"];
 const TEXTS: [&str; 5] = [
     "\"string\"",
     "\"bytes\"",
@@ -46,6 +52,8 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (subject.clone(), 0..TEXTS.len()).prop_map(|(s, t)| Step::Register(s, t)),
         2 => (subject.clone(), any::<bool>()).prop_map(|(s, p)| Step::DeleteSubject(s, p)),
         3 => (subject.clone(), 1..5i32, any::<bool>()).prop_map(|(s, v, p)| Step::DeleteVersion(s, v, p)),
+        2 => (subject.clone(), 0..TEXTS.len(), 1..6i32).prop_map(|(s, t, v)| Step::Import(s, t, v)),
+        1 => (0..SCOPES.len()).prop_map(Step::Clear),
         1 => (subject.clone(), any::<bool>()).prop_map(|(s, f)| Step::Level(s, f)),
         1 => subject.prop_map(Step::DeleteLevel),
         1 => any::<bool>().prop_map(Step::CompactAndRestart),
@@ -138,6 +146,30 @@ impl World {
                 let decision = delete_version(&self.state(), &subject, version, permanent);
                 self.settle(decision);
             }
+            Step::Import(subject, text, version) => {
+                let subject = Subject::new(SUBJECTS[subject]);
+                let draft = Draft {
+                    id: Some(i64::from(brought(text))),
+                    version: Some(version.into()),
+                    ..draft(text)
+                };
+                let mode = Ok(Some(Mode::Import));
+                let decision = put_mode(&self.state(), Some(&subject), mode, true);
+                self.settle(decision);
+                let decision = register(&self.state(), &self.texts, &subject, &draft, &terms());
+                let answer = self.settle(decision);
+                let decision = put_mode(&self.state(), Some(&subject), Ok(None), false);
+                self.settle(decision);
+                return answer;
+            }
+            Step::Clear(scope) => {
+                let scope = Subject::scope(SCOPES[scope]);
+                let mode = Ok(Some(Mode::Import));
+                let decision = put_mode(&self.state(), scope.as_ref(), mode, false);
+                self.settle(decision);
+                let decision = put_mode(&self.state(), scope.as_ref(), Ok(None), false);
+                self.settle(decision);
+            }
             Step::Level(subject, full) => {
                 // Levels that let everything through, told apart by another member.
                 let change = SettingsChange::from_iter([
@@ -161,6 +193,11 @@ impl World {
         }
         None
     }
+}
+
+/// The id that a text is brought under: none that the registry comes to by counting on.
+fn brought(text: usize) -> i32 {
+    1_000 * (i32::try_from(text).unwrap() + 1)
 }
 
 fn draft(text: usize) -> Draft {
@@ -204,7 +241,8 @@ fn view(state: &State<'_>) -> BTreeMap<String, String> {
         let context = subject.context();
         let greatest = state.greatest_id(context).unwrap();
         view.insert(format!("{context} greatest"), greatest.to_string());
-        for id in 1..=greatest.min(100) {
+        let counted = (0..TEXTS.len()).map(brought).chain([1]);
+        for id in counted.flat_map(|first| first..first + 20) {
             let Some(entry) = state.id(context, id).unwrap() else {
                 continue;
             };
@@ -245,11 +283,13 @@ proptest! {
         for step in steps {
             let before = view(&world.state());
             let registration = world.take(&step);
-            if let (Step::Register(_, text), Some(answer)) = (&step, registration) {
-                let subject = &answer.subject;
-                let place = (subject.context().to_owned(), answer.id);
+            if let Some(answer) = &registration {
+                let place = (answer.subject.context().to_owned(), answer.id);
                 let known = *ids.entry(place).or_insert(answer.content.guid);
                 prop_assert_eq!(known, answer.content.guid, "id {} has two meanings", answer.id);
+            }
+            if let (Step::Register(_, text), Some(answer)) = (&step, registration) {
+                let subject = &answer.subject;
                 // What was answered is what is there, and asking again changes nothing.
                 let state = world.state();
                 let there = state.version(subject, answer.version).unwrap().unwrap();

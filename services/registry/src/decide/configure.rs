@@ -48,7 +48,7 @@ fn key(scope: Option<&Subject>) -> Key {
 /// Changes settings; the answer is all of them, the level named `compatibility`.
 ///
 /// # Errors
-/// 42203, 42210, 42208, 42205, and 422 for a member of the wrong type.
+/// 42203, 42210, 42208, 42205, and 400 for a member of the wrong type.
 pub fn put_settings(
     state: &State<'_>,
     scope: Option<&Subject>,
@@ -95,8 +95,7 @@ pub fn put_settings(
 }
 
 fn read<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, Refusal> {
-    serde_json::from_value(value)
-        .map_err(|error| Refusal::new(Code::Unprocessable, error.to_string()))
+    serde_json::from_value(value).map_err(|error| Refusal::new(Code::BadRequest, error.to_string()))
 }
 
 /// The change under the names that settings are kept under, its values as they are kept; null where

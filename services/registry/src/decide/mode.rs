@@ -1,5 +1,7 @@
 //! Modes of a subject, a context, or all contexts. None is the scope of the default context.
 
+use std::collections::BTreeSet;
+
 use super::delete::{bury, unreferenced};
 use super::{Decision, mark, write};
 use crate::record::{Key, Mode, ModeValue, Record, SubjectValue, to_json};
@@ -189,11 +191,9 @@ fn clear(
     for (subject, number) in &left {
         unreferenced(state, subject, *number, |_| Ok(true))?;
     }
-    for (subject, _) in &left {
-        // One record marks the ids of all contexts.
-        if records.is_empty() {
-            mark(state, records, subject.context())?;
-        }
+    let contexts: BTreeSet<&str> = left.iter().map(|(subject, _)| subject.context()).collect();
+    for context in contexts {
+        mark(state, records, context)?;
     }
     for (subject, number) in &left {
         bury(state, records, subject, *number)?;

@@ -41,7 +41,9 @@ pub(super) fn negotiate(headers: &HeaderMap) -> Option<HeaderValue> {
             .and_then(|q| q.parse::<f32>().ok())
             .unwrap_or(1.0);
         let hit = match name {
-            "*/*" | "*" | "application/*" => Some(PREFERRED),
+            "*" | "application/*" => Some(PREFERRED),
+            // Whatever stands behind it.
+            name if name.starts_with("*/") => Some(PREFERRED),
             name => TYPES
                 .into_iter()
                 .find(|ours| ours.as_bytes().eq_ignore_ascii_case(name.as_bytes())),
@@ -130,6 +132,9 @@ mod tests {
         for (accept, expected) in [
             (None, v1),
             (Some("*/*"), v1),
+            (Some("*/whatever"), v1),
+            (Some("application/*"), v1),
+            (Some("text/*"), None),
             (Some("text/html, image/gif, image/jpeg, */*; q=0.2"), v1),
             (Some("application/json"), Some("application/json")),
             (

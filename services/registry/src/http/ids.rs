@@ -18,6 +18,9 @@ use crate::subject::{DEFAULT_CONTEXT, Subject};
 
 type Answer = Result<Json, Refusal>;
 
+/// Most subjects that are told beside a schema.
+const MOST_WITH_SCHEMA: usize = 1_000;
+
 /// An id as it stands in a path. What is no number is an unknown path, as with JAX-RS.
 fn id_of(text: &str) -> Result<i32, Refusal> {
     let id: i32 = text.parse().map_err(|_| not_found())?;
@@ -106,8 +109,10 @@ pub(super) async fn by_id(
     let id = id_of(&id)?;
     let subject = parameters.text("subject");
     let max_id = parameters.flag("fetchMaxId");
+    // Karapace's.
+    let with_subjects = parameters.flag("includeSubjects");
     let view = View::of(&parameters);
-    if subject.is_none() && !max_id && view.is_plain() {
+    if subject.is_none() && !max_id && !with_subjects && view.is_plain() {
         return answer_by_id(&api.shared, DEFAULT_CONTEXT, id).map(Json);
     }
     api.shared.read(|state| {
@@ -132,6 +137,16 @@ pub(super) async fn by_id(
         if max_id {
             answer.max_id = Some(state.greatest_id(&found.entry.context)?);
         }
+        let subjects: Option<Vec<String>> = match with_subjects {
+            true => Some(
+                subjects(state.holders(&found.entry.context, id, false, None))
+                    .take(MOST_WITH_SCHEMA)
+                    .map(|subject| subject.map(|subject| subject.as_str().to_owned()))
+                    .collect::<Result<_, _>>()?,
+            ),
+            false => None,
+        };
+        answer.subjects = subjects.as_deref();
         Ok(Json(shown.over(answer).to_bytes()))
     })
 }
@@ -170,24 +185,29 @@ fn holders<'s>(
     Ok(state.holders(&entry.context, id, parameters.flag("deleted"), None))
 }
 
+/// The subjects of holders, each once.
+fn subjects(holders: Holders<'_>) -> impl Iterator<Item = Result<Subject, StateError>> {
+    // Those of one subject follow each other.
+    let mut last: Option<Subject> = None;
+    holders.filter_map(move |holder| {
+        let subject = match holder {
+            Ok(holder) => holder.place.0,
+            Err(error) => return Some(Err(error)),
+        };
+        (last.as_ref() != Some(&subject)).then(|| {
+            last = Some(subject.clone());
+            Ok(subject)
+        })
+    })
+}
+
 pub(super) async fn subjects_of_id(
     Held(api): Held<Api>,
     Path(id): Path<String>,
     parameters: Parameters,
 ) -> Answer {
     let page = api.shared.read_apart(move |state| {
-        // Those of one subject follow each other.
-        let mut last: Option<Subject> = None;
-        let subjects = holders(state, &id, &parameters)?.filter_map(|holder| {
-            let subject = match holder {
-                Ok(holder) => holder.place.0,
-                Err(error) => return Some(Err(error)),
-            };
-            (last.as_ref() != Some(&subject)).then(|| {
-                last = Some(subject.clone());
-                Ok(subject)
-            })
-        });
+        let subjects = subjects(holders(state, &id, &parameters)?);
         let subjects = parameters.try_page(subjects, MOST)?;
         let subjects: Vec<&str> = subjects.iter().map(Subject::as_str).collect();
         Ok(Json::of(&subjects))

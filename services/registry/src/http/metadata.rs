@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::answer::Json;
 use super::routes::Api;
+use crate::standing::Standing;
 
 pub(super) async fn root() -> Json {
     Json(Bytes::from_static(b"{}"))
@@ -43,4 +44,15 @@ pub(super) async fn deployment() -> Json {
 /// The newest serializers of all languages ask this first, and go on where there is none.
 pub(super) async fn associations() -> Json {
     Json(Bytes::from_static(b"[]"))
+}
+
+/// Karapace's: whether changes are taken, here or by the instance that they are passed on to. What
+/// stands in front of a Karapace that was taken over may ask it.
+pub(super) async fn writer(Held(api): Held<Api>) -> Json {
+    let available = match *api.shared.standing.borrow() {
+        Standing::Writing => true,
+        Standing::Following => api.shared.log_writer.borrow().is_some(),
+        _ => false,
+    };
+    Json::of(&json!({ "master_available": available }))
 }

@@ -35,7 +35,20 @@ async fn bad_requests_are_told_apart() {
         ("s", "text/plain", schema("\"string\""), 415, 415),
         ("s", v1, String::new(), 422, 422),
         ("s", v1, "{\"schema\":".to_owned(), 400, 400),
+        ("s", v1, " \n".to_owned(), 422, 422),
+        ("s", v1, "null".to_owned(), 422, 422),
         ("s", v1, "[]".to_owned(), 400, 400),
+        ("s", v1, "-1".to_owned(), 400, 400),
+        ("s", v1, "[".repeat(100_000), 400, 400),
+        ("s", v1, r#"{"schema":"x"}{}"#.to_owned(), 400, 400),
+        ("s", v1, r#"{"schema":"\ud800"}"#.to_owned(), 400, 400),
+        (
+            "s",
+            "APPLICATION/JSON; charset=utf-8",
+            "{}".to_owned(),
+            422,
+            42201,
+        ),
         ("s", v1, "{\"schema\":1}".to_owned(), 400, 400),
         ("s", v1, "{}".to_owned(), 422, 42201),
         ("s", v1, schema(""), 422, 42201),
@@ -105,6 +118,23 @@ async fn bad_requests_are_told_apart() {
         .body(body);
     let (status, answer) = answer(request).await;
     assert_eq!((status, &answer["schema"]), (200, &json!("\"string\"")));
+    // In the schema's text too, which may have comments, as in Java.
+    let text = r#"{"type":"enum","name":"E","symbols":["A"],/* not A */"symbols":["B"]}"#;
+    let body = Some(json!({ "schema": text }));
+    let answer = registry.ok("POST", "/subjects/e/versions", body).await;
+    assert_eq!(
+        answer["schema"],
+        json!(r#"{"type":"enum","name":"E","symbols":["B"]}"#)
+    );
+    // Java reads UTF-16 as well.
+    let body: Vec<u8> =
+        r#"{"schema":"\"string\""}"#.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    let request = registry
+        .request("POST".parse().unwrap(), "/subjects/s/versions")
+        .header("Content-Type", "application/json; charset=utf-16")
+        .body(body);
+    let (status, answer) = crate::harness::answer(request).await;
+    assert_eq!((status, &answer["version"]), (200, &json!(1)), "{answer}");
     registry.stop().await;
 }
 

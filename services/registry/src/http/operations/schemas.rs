@@ -52,6 +52,10 @@ pub(super) fn all() -> Vec<Operation> {
                 REFERENCE_FORMAT,
                 FIND_TAGS,
                 Query::flag(
+                    "includeSubjects",
+                    "Tell in `subjects` who holds the id, at most 1,000. Karapace's.",
+                ),
+                Query::flag(
                     "fetchMaxId",
                     "Tell the greatest id of the context in `maxId`.",
                 ),

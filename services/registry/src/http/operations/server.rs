@@ -35,6 +35,10 @@ pub(super) fn all() -> Vec<Operation> {
             LIMIT,
         ])
         .answers(Shape::ListOf("Association")),
+        Operation::get("/master_available", metadata::writer)
+            .title("Are changes taken, here or where they are passed on to?")
+            .details("Karapace's name for it.")
+            .answers(Shape::One("WriterAvailable")),
         Operation::get("/openapi.json", openapi::answer)
             .title("This description.")
             .answers(Shape::One("OpenApi")),

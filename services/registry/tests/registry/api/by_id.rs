@@ -19,6 +19,7 @@ async fn ids_and_guids_stand_for_schemas() {
         => 200 {"guid": "095d71cf-1255-6b9d-5e33-0ad575b3df5d", "schemaType": "AVRO", "schema": "\"string\"", "deleted": false}
         GET /schemas/ids/1?fetchMaxId=false&subject= ~> 200 {"subject": null, "version": null, "maxId": null}
         GET /schemas/ids/1?fetchMaxId=true ~> 200 {"maxId": 1}
+        GET /schemas/ids/1?includeSubjects=True ~> 200 {"subject": null, "subjects": ["s", "t"], "schema": "\"string\""}
         GET /schemas/ids/1/schema => 200 "string"
         GET /schemas/ids/1/subjects => 200 ["s", "t"]
         GET /schemas/ids/1/subjects?offset=1 => 200 ["t"]

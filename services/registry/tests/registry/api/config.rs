@@ -83,7 +83,7 @@ async fn what_is_no_setting_is_refused() {
         PUT /mode/:.c:s {"mode": "READONLY"} => 200 {"mode": "READONLY"}
         PUT /config/:.c:s {"compatibility": "FULL"} => 422 42205 Subject :.c:s in context :.c: is in read-only mode
         PUT /config/t {"compatibility": 1} ~> 422 {"error_code": 42203}
-        PUT /config/t {"normalize": "perhaps"} ~> 422 {"error_code": 422}
+        PUT /config/t {"normalize": "perhaps"} ~> 400 {"error_code": 400}
         PUT /config/t => 422 422 the request has no body; a JSON object is needed
         "#,
     )

@@ -114,6 +114,9 @@ async fn the_server_says_who_it_is() {
         GET /v1/metadata/id ~> 200 {"scope": {"path": [], "clusters": {"schema-registry-cluster": "schema-registry"}}}
         GET /v1/metadata/version ~> 200 {"commitId": ""}
         GET /v1/metadata/deployment => 200 {"attributes": []}
+        # Soon after the start changes are taken.
+        PUT /config/s {"compatibility": "FULL"} => 200 {"compatibility": "FULL"}
+        GET /master_available => 200 {"master_available": true}
         GET /associations/resources/-/orders?resourceType=topic&associationType=value => 200 []
         GET /associations/resources/lkc-1/a%2Fb => 200 []
         "#,

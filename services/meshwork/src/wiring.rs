@@ -65,7 +65,7 @@ pub(crate) async fn start(
     );
 
     let listeners = Listeners::bind(&config, registry, freshness || lineage || catalog).await?;
-    let addresses = listeners.addresses(&config.kafka.bootstrap_servers)?;
+    let addresses = listeners.addresses(&config)?;
     if config.registry.url.is_none() {
         config.registry.url.clone_from(&addresses.registry);
     }

@@ -221,6 +221,7 @@ impl Teller {
                     force: false,
                     ids_taken: taken.of(subject.context()),
                     max_record_bytes,
+                    may_register: true,
                 };
                 decide::register(state, texts, &subject, &draft, &terms)
             })

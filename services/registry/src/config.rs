@@ -5,7 +5,9 @@ use meshwork_model::units::{ByteSize, HumanDuration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The registry's limits. Where it listens and which Kafka it stands on are the process's matter.
+use crate::access::{AuthenticationConfig, Reservation, Rule, TlsConfig};
+
+/// The registry's limits, and who it lets in. Where it listens and which Kafka it stands on are the process's matter.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
@@ -54,6 +56,16 @@ pub struct Config {
     pub store_cache: ByteSize,
     /// `error_code` of "incompatible": 40901 as Confluent from 8.0.4 on, or 409 as before.
     pub incompatible_error_code: u32,
+    /// TLS on the listener. Absent: plain HTTP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsConfig>,
+    /// How clients show who they are. By default they don't.
+    pub authentication: AuthenticationConfig,
+    /// Who may do what. None: everybody who is let in may do everything; once there is one, what
+    /// no rule allows is refused.
+    pub rules: Vec<Rule>,
+    /// Subjects that only some principals may change.
+    pub reserved: Vec<Reservation>,
 }
 
 impl Default for Config {
@@ -77,6 +89,10 @@ impl Default for Config {
             contents_cache: ByteSize::from_mib(64),
             store_cache: ByteSize::from_mib(64),
             incompatible_error_code: 40_901,
+            tls: None,
+            authentication: AuthenticationConfig::default(),
+            rules: Vec::new(),
+            reserved: Vec::new(),
         }
     }
 }

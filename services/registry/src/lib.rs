@@ -3,8 +3,9 @@
 //! The core is pure: [`state`] folds records of the log into rows, [`decide`] turns a request into
 //! an answer and records to write. Around it, `store` keeps the rows, `reader` follows the log,
 //! `election` says which instance writes, its `writer` appends, one change after another, `changes`
-//! tells others of it, and `http` translates.
+//! tells others of it, and `http` translates. [`access`] stands before it.
 
+pub mod access;
 mod actor;
 mod answers;
 mod changes;

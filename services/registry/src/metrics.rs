@@ -6,6 +6,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 
+use crate::access::AccessMetrics;
 use crate::record::Oddity;
 use crate::standing::Standing;
 
@@ -41,11 +42,15 @@ pub(crate) struct RegistryMetrics {
     writes: Family<WriteLabels, Counter>,
     standing: Family<StandingLabels, Gauge>,
     degraded: Gauge,
+    access: AccessMetrics,
 }
 
 impl RegistryMetrics {
     pub(crate) fn register(metrics: &Metrics) -> Self {
-        let ours = Self::default();
+        let ours = Self {
+            access: AccessMetrics::register(metrics),
+            ..Self::default()
+        };
         metrics.register(|registry| {
             registry.register(
                 "registry_records_applied",
@@ -74,6 +79,10 @@ impl RegistryMetrics {
             );
         });
         ours
+    }
+
+    pub(crate) fn access(&self) -> &AccessMetrics {
+        &self.access
     }
 
     pub(crate) fn applied(&self, records: u64) {

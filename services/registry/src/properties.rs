@@ -268,6 +268,7 @@ fn terms() -> Terms {
         normal: Normal::AsWritten,
         force: false,
         ids_taken: 0,
+        may_register: true,
         max_record_bytes: 1_000_000,
     }
 }

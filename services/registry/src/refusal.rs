@@ -10,6 +10,7 @@ use crate::state::StateError;
 #[expect(missing_docs, reason = "the names say what Confluent's codes mean")]
 pub enum Code {
     BadRequest,
+    Unauthenticated,
     NotFound,
     NotAcceptable,
     RequestTimeout,
@@ -17,6 +18,8 @@ pub enum Code {
     TooLarge,
     UnsupportedMediaType,
     Unprocessable,
+    Unavailable,
+    Denied,
     SubjectNotFound,
     VersionNotFound,
     SchemaNotFound,
@@ -32,6 +35,7 @@ pub enum Code {
     InvalidLevel,
     InvalidMode,
     NotPermitted,
+    Reserved,
     Referenced,
     InvalidSubject,
     SchemaTooLarge,
@@ -52,6 +56,7 @@ impl Code {
     pub const fn number(self) -> u32 {
         match self {
             Self::BadRequest => 400,
+            Self::Unauthenticated => 401,
             Self::NotFound => 404,
             Self::NotAcceptable => 406,
             Self::RequestTimeout => 408,
@@ -59,6 +64,8 @@ impl Code {
             Self::TooLarge => 413,
             Self::UnsupportedMediaType => 415,
             Self::Unprocessable => 422,
+            Self::Unavailable => 503,
+            Self::Denied => 40_301,
             Self::SubjectNotFound => 40_401,
             Self::VersionNotFound => 40_402,
             Self::SchemaNotFound => 40_403,
@@ -73,7 +80,7 @@ impl Code {
             Self::InvalidVersion => 42_202,
             Self::InvalidLevel => 42_203,
             Self::InvalidMode => 42_204,
-            Self::NotPermitted => 42_205,
+            Self::NotPermitted | Self::Reserved => 42_205,
             Self::Referenced => 42_206,
             Self::InvalidSubject => 42_208,
             Self::SchemaTooLarge => 42_209,
@@ -91,6 +98,9 @@ impl Code {
     pub const fn about(self) -> &'static str {
         match self {
             Self::BadRequest => "the request can't be read",
+            Self::Unauthenticated => "who asks is not shown, or wrongly",
+            Self::Unavailable => "who asks can't be checked for now",
+            Self::Denied => "no rule allows it",
             Self::NotFound => "no such path, or not with this method",
             Self::NotAcceptable => "no accepted type is one that the registry answers in",
             Self::RequestTimeout => "not answered in time",
@@ -112,6 +122,7 @@ impl Code {
             Self::InvalidLevel => "not a compatibility level",
             Self::InvalidMode => "not a mode, or not one for this place",
             Self::NotPermitted => "not in this mode, or not with this id",
+            Self::Reserved => "kept for others",
             Self::Referenced => "other schemas refer to it",
             Self::InvalidSubject => "not a name for a subject",
             Self::SchemaTooLarge => "larger than one record may be",
@@ -201,6 +212,16 @@ impl Refusal {
         Self::new(
             Code::InvalidSubject,
             format!("The specified subject '{subject}' is not a valid."),
+        )
+    }
+
+    /// New content or settings where only some may change them.
+    pub(crate) fn reserved(subject: impl fmt::Display) -> Self {
+        Self::new(
+            Code::Reserved,
+            format!(
+                "Subject {subject} is reserved: what is registered there is answered, and new content comes from its contract, by `meshwork product apply` (registry.service.reserved)"
+            ),
         )
     }
 

@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::access::{Access, AccessError};
 use crate::changes::Teller;
 use crate::config::Config;
 use crate::election::{Candidate, Lease, Vote};
@@ -64,6 +65,9 @@ pub enum Error {
     /// Kafka can't be used.
     #[error(transparent)]
     Kafka(#[from] KafkaError),
+    /// Who may be let in can't be told.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// The store can't be used.
     #[error(transparent)]
     Store(#[from] meshwork_state::StateError),
@@ -172,6 +176,9 @@ impl Service {
         } = self;
         // However this ends, aborted too, the store is closed with it.
         let _closing = Closing(Arc::clone(&shared));
+        let instance = shared.instance.to_string();
+        let access = Access::open(&shared.config, shared.metrics.access(), instance)?;
+        let tls = http::Tls::open(&shared.config)?;
         let (ask, questions) = mpsc::channel(1);
         let lease = Lease::new(ask);
         let (writer, jobs) = Writer::new(&shared, lease.clone());
@@ -181,10 +188,28 @@ impl Service {
             forwarder: Forwarder::new(&shared.url, limit)
                 .map_err(|e| Error::Client(e.to_string()))?,
             writer: writer.clone(),
+            access: access.clone(),
         };
         let stop = shutdown.child_token();
+        let _watching = AbortOnDropHandle::new(tokio::spawn({
+            let (tls, stop) = (tls.clone(), stop.clone());
+            let metrics = shared.metrics.access().clone();
+            async move {
+                tokio::join!(
+                    access.watch(stop.clone()),
+                    access.report(stop.clone()),
+                    tls.watch(metrics, stop)
+                );
+            }
+        }));
         // Asked before it is ready, the registry says so: that is better than not answering.
-        let serving = http::serve(listener, http::router(api), &shared.config, stop.clone());
+        let serving = http::serve(
+            listener,
+            http::router(api),
+            tls,
+            &shared.config,
+            stop.clone(),
+        );
         let (prepared, is_prepared) = watch::channel(false);
         let follower = {
             let (kafka, shared) = (kafka.clone(), Arc::clone(&shared));

@@ -61,7 +61,10 @@ impl Shared {
         let url = config
             .advertised_url
             .clone()
-            .unwrap_or_else(|| format!("http://{address}"));
+            .unwrap_or_else(|| match config.tls {
+                Some(_) => format!("https://{address}"),
+                None => format!("http://{address}"),
+            });
         let instance = config.instance.clone().unwrap_or_else(|| {
             let after = url.split_once("://").map_or(&*url, |(_, rest)| rest);
             after.trim_end_matches('/').to_owned()

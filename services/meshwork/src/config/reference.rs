@@ -58,9 +58,40 @@ fn section(
             section(root, property, default, depth + 1, text)?;
         } else if default.is_null() {
             writeln!(text, "{indent}# {key}:")?;
+            absent(root, property, &indent, 1, text)?;
         } else {
             writeln!(text, "{indent}{key}: {}", scalar(default))?;
         }
+    }
+    Ok(())
+}
+
+/// The keys of a section that is not there by default, as comments.
+fn absent(
+    root: &Value,
+    property: &Value,
+    indent: &str,
+    depth: usize,
+    text: &mut String,
+) -> anyhow::Result<()> {
+    let sections = property.get("anyOf").and_then(Value::as_array);
+    let Some(properties) = sections
+        .into_iter()
+        .flatten()
+        .find_map(|section| resolve(root, section).get("properties")?.as_object())
+        .filter(|_| depth < MAX_DEPTH)
+    else {
+        return Ok(());
+    };
+    let inner = format!("{indent}# {}", "  ".repeat(depth));
+    for (key, property) in ordered(properties) {
+        let words = property.get("description").and_then(Value::as_str);
+        comment(&inner, words.unwrap_or_default(), text);
+        match property.get("default") {
+            None | Some(Value::Null) => writeln!(text, "{inner}{key}:")?,
+            Some(default) => writeln!(text, "{inner}{key}: {}", scalar(default))?,
+        }
+        absent(root, property, indent, depth + 1, text)?;
     }
     Ok(())
 }

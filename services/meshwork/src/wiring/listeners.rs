@@ -47,11 +47,17 @@ impl Listeners {
         })
     }
 
-    pub(super) fn addresses(&self, kafka: &str) -> anyhow::Result<Addresses> {
+    pub(super) fn addresses(&self, config: &Config) -> anyhow::Result<Addresses> {
         let url = |l: &TcpListener| Ok::<_, std::io::Error>(format!("http://{}", l.local_addr()?));
+        // Which name the certificate is of is not known here: clients elsewhere are given
+        // `registry.url`.
+        let registry = |l: &TcpListener| match &config.registry.service.tls {
+            None => url(l),
+            Some(_) => Ok(format!("https://{}", l.local_addr()?)),
+        };
         Ok(Addresses {
-            kafka: kafka.to_owned(),
-            registry: self.registry.as_ref().map(url).transpose()?,
+            kafka: config.kafka.bootstrap_servers.clone(),
+            registry: self.registry.as_ref().map(registry).transpose()?,
             http: self.http.as_ref().map(url).transpose()?,
             admin: url(&self.admin)?,
         })

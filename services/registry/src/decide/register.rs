@@ -29,6 +29,8 @@ pub struct Terms {
     pub ids_taken: i32,
     /// Limit for key and value of one record, bytes.
     pub max_record_bytes: usize,
+    /// Whether new content may be registered: the subject is not kept for others than who asks.
+    pub may_register: bool,
 }
 
 /// A registered version.
@@ -179,6 +181,9 @@ pub(super) fn register_new(
             let existing = Registration::existing(state, subject, there)?;
             return Ok(Decision::nothing(existing));
         }
+    }
+    if !terms.may_register {
+        return Err(Refusal::reserved(subject));
     }
     if !imports {
         parsed.avro()?;

@@ -109,6 +109,10 @@ pub(super) fn refuse(number: u32, refusal: &Refusal) -> Response {
     if refusal.code == Code::NotHere {
         response.extensions_mut().insert(NotHere);
     }
+    if matches!(refusal.code, Code::Denied | Code::Reserved) {
+        // For the gate, which reports it.
+        response.extensions_mut().insert(refusal.clone());
+    }
     if refusal.code.status() == 503 {
         response
             .headers_mut()
@@ -118,7 +122,7 @@ pub(super) fn refuse(number: u32, refusal: &Refusal) -> Response {
 }
 
 /// What any unknown path, or known path with another method, is answered.
-pub(super) fn not_found() -> Refusal {
+pub(crate) fn not_found() -> Refusal {
     Refusal::new(Code::NotFound, "HTTP 404 Not Found")
 }
 

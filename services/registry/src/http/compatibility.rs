@@ -8,7 +8,8 @@ use super::answer::Json;
 use super::body::read;
 use super::parameters::Parameters;
 use super::routes::Api;
-use super::subjects::normal;
+use super::subjects::{may_refer, normal};
+use crate::access::Caller;
 use crate::answers::VerdictAnswer;
 use crate::decide::{self, Draft, Verdict, VersionId};
 use crate::refusal::{Code, Refusal};
@@ -17,12 +18,14 @@ type Answer = Result<Json, Refusal>;
 
 pub(super) async fn with_all(
     Held(api): Held<Api>,
+    caller: Caller,
     Path(subject): Path<String>,
     parameters: Parameters,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
     let draft: Draft = read(&headers, body, api.shared.config.max_body_bytes.as_usize()).await?;
+    may_refer(&api, &caller, &subject, &draft)?;
     let verdict = api.shared.read(|state| {
         let subject = state.resolve(&subject)?;
         let normal = normal(&parameters);
@@ -33,6 +36,7 @@ pub(super) async fn with_all(
 
 pub(super) async fn with_one(
     Held(api): Held<Api>,
+    caller: Caller,
     Path((subject, version)): Path<(String, String)>,
     parameters: Parameters,
     headers: HeaderMap,
@@ -40,6 +44,7 @@ pub(super) async fn with_one(
 ) -> Answer {
     let wanted: VersionId = version.parse()?;
     let draft: Draft = read(&headers, body, api.shared.config.max_body_bytes.as_usize()).await?;
+    may_refer(&api, &caller, &subject, &draft)?;
     let verdict = api.shared.read(|state| {
         let subject = state.resolve(&subject)?;
         let normal = normal(&parameters);

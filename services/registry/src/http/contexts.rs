@@ -7,16 +7,23 @@ use super::answer::Json;
 use super::parameters::Parameters;
 use super::routes::Api;
 use super::subjects::MOST;
+use crate::access::Caller;
 use crate::actor::Actor;
 use crate::decide;
 use crate::refusal::Refusal;
 use crate::subject::Subject;
 use crate::writer::Written;
 
-pub(super) async fn list(Held(api): Held<Api>, parameters: Parameters) -> Result<Json, Refusal> {
+pub(super) async fn list(
+    Held(api): Held<Api>,
+    caller: Caller,
+    parameters: Parameters,
+) -> Result<Json, Refusal> {
     let prefix = parameters.text("contextPrefix").unwrap_or_default();
     let names = api.shared.read(|state| Ok(state.contexts()?))?;
-    let names = names.iter().filter(|name| name.starts_with(prefix));
+    let names = names
+        .iter()
+        .filter(|name| name.starts_with(prefix) && caller.reads_in(name));
     Ok(Json::of(&parameters.page(names, MOST)))
 }
 

@@ -13,6 +13,7 @@ use bytes::Bytes;
 
 use super::body::collect;
 use super::routes::Api;
+use crate::access::{Caller, PRINCIPAL};
 use crate::refusal::{Code, Refusal};
 
 /// Confluent's: a request with it is not passed on again.
@@ -113,6 +114,10 @@ async fn forward(api: &Api, parts: &Parts, body: Bytes) -> Result<Response, Refu
         }
     }
     headers.insert(FORWARDED, HeaderValue::from_static("true"));
+    let caller = parts.extensions.get::<Caller>();
+    if let Some(name) = caller.and_then(Caller::forwarded_as) {
+        headers.insert(PRINCIPAL, name);
+    }
     let mut answer = api
         .forwarder
         .http

@@ -10,6 +10,7 @@ use super::parameters::Parameters;
 use super::routes::Api;
 use super::subjects::MOST;
 use super::view::{Shown, View};
+use crate::access::Caller;
 use crate::answers::{ContextIdAnswer, PlaceAnswer, SchemaAnswer, by_id as answer_by_id};
 use crate::refusal::{Code, Refusal};
 use crate::shared::Shared;
@@ -101,8 +102,36 @@ fn show(shared: &Shared, state: &State<'_>, found: &Found, view: &View) -> Resul
     }
 }
 
+/// That the caller may read a schema: a subject that holds it, soft-deleted or not. Not any schema
+/// for whoever may read something: a text is as much a secret by its id as by its name, and ids are
+/// easily counted through. Whoever reads a topic may read its subject, which holds the ids in its
+/// records. A holder that may be read takes the place of one that may not.
+fn readable(
+    state: &State<'_>,
+    caller: &Caller,
+    mut found: Found,
+    id: i32,
+) -> Result<Found, Refusal> {
+    if caller.reads_everything() {
+        return Ok(found);
+    }
+    let context = &found.entry.context;
+    for prefix in caller.readable(context) {
+        let Some(holder) = state.holder_under(context, id, &prefix)? else {
+            continue;
+        };
+        let shown = found.holder.as_ref();
+        if shown.is_some_and(|shown| !caller.reads(&shown.place.0)) {
+            found.holder = Some(holder);
+        }
+        return Ok(found);
+    }
+    Err(caller.denied_id(id))
+}
+
 pub(super) async fn by_id(
     Held(api): Held<Api>,
+    caller: Caller,
     Path(id): Path<String>,
     parameters: Parameters,
 ) -> Answer {
@@ -112,11 +141,17 @@ pub(super) async fn by_id(
     // Karapace's.
     let with_subjects = parameters.flag("includeSubjects");
     let view = View::of(&parameters);
-    if subject.is_none() && !max_id && !with_subjects && view.is_plain() {
+    if subject.is_none()
+        && !max_id
+        && !with_subjects
+        && view.is_plain()
+        && caller.reads_everything()
+    {
         return answer_by_id(&api.shared, DEFAULT_CONTEXT, id).map(Json);
     }
     api.shared.read(|state| {
         let found = find(state, id, subject)?.ok_or_else(|| Refusal::schema_not_found(id))?;
+        let found = readable(state, &caller, found, id)?;
         let shown = show(&api.shared, state, &found, &view)?;
         let version = match &found.holder {
             Some(Holder {
@@ -139,7 +174,7 @@ pub(super) async fn by_id(
         }
         let subjects: Option<Vec<String>> = match with_subjects {
             true => Some(
-                subjects(state.holders(&found.entry.context, id, false, None))
+                subjects(readable_holders(state, &caller, &found.entry, false))
                     .take(MOST_WITH_SCHEMA)
                     .map(|subject| subject.map(|subject| subject.as_str().to_owned()))
                     .collect::<Result<_, _>>()?,
@@ -153,6 +188,7 @@ pub(super) async fn by_id(
 
 pub(super) async fn text_by_id(
     Held(api): Held<Api>,
+    caller: Caller,
     Path(id): Path<String>,
     parameters: Parameters,
 ) -> Answer {
@@ -161,6 +197,7 @@ pub(super) async fn text_by_id(
     api.shared.read(|state| {
         let found = find(state, id, parameters.text("subject"))?
             .ok_or_else(|| Refusal::schema_not_found(id))?;
+        let found = readable(state, &caller, found, id)?;
         let shown = show(&api.shared, state, &found, &view)?.into_text();
         let text = shown.unwrap_or_else(|| found.entry.content.text.to_string());
         Ok(Json(text.into()))
@@ -172,6 +209,7 @@ pub(super) async fn text_by_id(
 /// so it is in Confluent's registry, and whether it holds the id is whether it is among them.
 fn holders<'s>(
     state: &'s State<'_>,
+    caller: &'s Caller,
     id: &str,
     parameters: &Parameters,
 ) -> Result<Holders<'s>, Refusal> {
@@ -179,10 +217,28 @@ fn holders<'s>(
         Code::SchemaNotFound => Refusal::no_such_schema(),
         _ => refusal,
     })?;
-    let entry = find(state, id, parameters.text("subject"))?
-        .ok_or_else(Refusal::no_such_schema)?
-        .entry;
-    Ok(state.holders(&entry.context, id, parameters.flag("deleted"), None))
+    let found = find(state, id, parameters.text("subject"))?.ok_or_else(Refusal::no_such_schema)?;
+    let entry = readable(state, caller, found, id)?.entry;
+    let deleted = parameters.flag("deleted");
+    Ok(readable_holders(state, caller, &entry, deleted))
+}
+
+/// The versions that hold an id, of subjects that the caller may read.
+fn readable_holders<'s>(
+    state: &'s State<'_>,
+    caller: &'s Caller,
+    entry: &IdEntry,
+    deleted: bool,
+) -> Holders<'s> {
+    let holders = state.holders(&entry.context, entry.id, deleted, None);
+    if caller.reads_everything() {
+        return holders;
+    }
+    Box::new(holders.filter(|holder| {
+        holder
+            .as_ref()
+            .map_or(true, |holder| caller.reads(&holder.place.0))
+    }))
 }
 
 /// The subjects of holders, each once.
@@ -203,11 +259,12 @@ fn subjects(holders: Holders<'_>) -> impl Iterator<Item = Result<Subject, StateE
 
 pub(super) async fn subjects_of_id(
     Held(api): Held<Api>,
+    caller: Caller,
     Path(id): Path<String>,
     parameters: Parameters,
 ) -> Answer {
     let page = api.shared.read_apart(move |state| {
-        let subjects = subjects(holders(state, &id, &parameters)?);
+        let subjects = subjects(holders(state, &caller, &id, &parameters)?);
         let subjects = parameters.try_page(subjects, MOST)?;
         let subjects: Vec<&str> = subjects.iter().map(Subject::as_str).collect();
         Ok(Json::of(&subjects))
@@ -217,11 +274,12 @@ pub(super) async fn subjects_of_id(
 
 pub(super) async fn versions_of_id(
     Held(api): Held<Api>,
+    caller: Caller,
     Path(id): Path<String>,
     parameters: Parameters,
 ) -> Answer {
     let page = api.shared.read_apart(move |state| {
-        let holders = parameters.try_page(holders(state, &id, &parameters)?, MOST)?;
+        let holders = parameters.try_page(holders(state, &caller, &id, &parameters)?, MOST)?;
         let places: Vec<PlaceAnswer<'_>> = holders
             .iter()
             .map(|holder| PlaceAnswer {
@@ -234,23 +292,40 @@ pub(super) async fn versions_of_id(
     page.await
 }
 
-/// The ids of a GUID, by context.
-fn ids(state: &State<'_>, guid: &str) -> Result<Vec<(String, i32)>, StateError> {
-    match Guid::from_str(guid) {
-        Ok(guid) => state.ids_of(&guid),
-        Err(_) => Ok(Vec::new()),
+/// The ids of a GUID that the caller may read, by context.
+fn ids(state: &State<'_>, caller: &Caller, guid: &str) -> Result<Vec<(String, i32)>, StateError> {
+    let Ok(guid) = Guid::from_str(guid) else {
+        return Ok(Vec::new());
+    };
+    let all = state.ids_of(&guid)?;
+    if caller.reads_everything() {
+        return Ok(all);
     }
+    let mut readable = Vec::new();
+    for (context, id) in all {
+        for prefix in caller.readable(&context) {
+            if state.holder_under(&context, id, &prefix)?.is_some() {
+                readable.push((context, id));
+                break;
+            }
+        }
+    }
+    Ok(readable)
 }
 
 pub(super) async fn by_guid(
     Held(api): Held<Api>,
+    caller: Caller,
     Path(guid): Path<String>,
     parameters: Parameters,
 ) -> Answer {
     let missing = || Refusal::schema_not_found(&guid);
     let view = View::of_text(&parameters);
     let first = api.shared.read(|state| {
-        let (context, id) = ids(state, &guid)?.into_iter().next().ok_or_else(missing)?;
+        let (context, id) = ids(state, &caller, &guid)?
+            .into_iter()
+            .next()
+            .ok_or_else(missing)?;
         if view.is_plain() {
             return Ok(Err((context, id)));
         }
@@ -268,8 +343,12 @@ pub(super) async fn by_guid(
     }
 }
 
-pub(super) async fn ids_of_guid(Held(api): Held<Api>, Path(guid): Path<String>) -> Answer {
-    let ids = api.shared.read(|state| Ok(ids(state, &guid)?))?;
+pub(super) async fn ids_of_guid(
+    Held(api): Held<Api>,
+    caller: Caller,
+    Path(guid): Path<String>,
+) -> Answer {
+    let ids = api.shared.read(|state| Ok(ids(state, &caller, &guid)?))?;
     let ids: Vec<ContextIdAnswer<'_>> = ids
         .iter()
         .map(|(context, id)| ContextIdAnswer { context, id: *id })

@@ -16,9 +16,10 @@ use super::answer::{Json, PREFERRED, negotiate, not_found};
 use super::forward::{Forwarder, MIN_OFFSET, offset_in, pass_on};
 use super::operation::Operation;
 use super::{context_path, operations};
+use crate::access::{Access, gate};
 use crate::refusal::{Code, Refusal};
 use crate::shared::Shared;
-use crate::subject::DEFAULT_CONTEXT;
+use crate::subject::{DEFAULT_CONTEXT, Subject};
 use crate::writer::Writer;
 
 /// What handlers work on.
@@ -27,18 +28,28 @@ pub(crate) struct Api {
     pub(crate) shared: Arc<Shared>,
     pub(crate) writer: Writer,
     pub(crate) forwarder: Forwarder,
+    pub(crate) access: Access,
+}
+
+impl Api {
+    /// The subject that a name means: itself, or what it is an alias of.
+    pub(crate) fn resolve(&self, subject: &Subject) -> Result<Subject, Refusal> {
+        self.shared
+            .read(|state| Ok(state.resolve(subject.as_str())?))
+    }
 }
 
 /// All routes. Whatever is not here, method included, is a JSON 404: clients take 405 and 500 for
 /// a broken registry.
 pub(crate) fn router(api: Api) -> Router {
+    let mut routes = routes().layer(from_fn_with_state(api.clone(), pass_on));
+    if api.access.is_configured() {
+        // Inside of the guard, where it is known which route a request matched; around all else.
+        routes = routes.layer(from_fn_with_state(api.clone(), gate));
+    }
     // The guard stands around the routes, so that it sees a path before they do.
     Router::new()
-        .fallback_service(
-            routes()
-                .layer(from_fn_with_state(api.clone(), pass_on))
-                .with_state(api.clone()),
-        )
+        .fallback_service(routes.with_state(api.clone()))
         .layer(from_fn_with_state(api, guard))
 }
 
@@ -84,7 +95,9 @@ async fn pass(api: &Api, mut request: Request, next: Next) -> Result<Response, R
     if let Some(offset) = offset_in(request.headers(), &MIN_OFFSET) {
         wait_for(api, offset).await?;
     }
-    if let Some(answer) = ready(api, &request) {
+    if !api.access.is_configured()
+        && let Some(answer) = ready(api, &request)
+    {
         return Ok(answer);
     }
     if let Some(path) = context_path::resolve(request.uri())? {

@@ -8,6 +8,7 @@ use super::answer::Json;
 use super::parameters::Parameters;
 use super::routes::Api;
 use super::subjects::Prefix;
+use crate::access::Caller;
 use crate::answers::SchemaAnswer;
 use crate::content::Content;
 use crate::refusal::Refusal;
@@ -74,7 +75,11 @@ fn has_rule(content: &Content, rule_type: &str) -> bool {
 
 /// Versions of subjects of the default context, or of those that `subjectPrefix` names. With
 /// aliases, each with the names that lead to its subject, and subjects that only an alias names.
-pub(super) async fn list(Held(api): Held<Api>, parameters: Parameters) -> Result<Json, Refusal> {
+pub(super) async fn list(
+    Held(api): Held<Api>,
+    caller: Caller,
+    parameters: Parameters,
+) -> Result<Json, Refusal> {
     let page = api.shared.read_apart(move |state| {
         let prefix = Prefix::new(parameters.given("subjectPrefix").unwrap_or_default());
         let wanted = Wanted {
@@ -86,7 +91,7 @@ pub(super) async fn list(Held(api): Held<Api>, parameters: Parameters) -> Result
         if parameters.flag("aliases") {
             for alias in state.aliases(prefix.start()) {
                 let (alias, subject) = alias?;
-                if prefix.covers(&alias) {
+                if prefix.covers(&alias) && caller.reads(&alias) {
                     let names = aliases.entry(subject).or_default();
                     names.push(alias.as_str().to_owned());
                 }
@@ -97,6 +102,9 @@ pub(super) async fn list(Held(api): Held<Api>, parameters: Parameters) -> Result
             .filter(|subject| !prefix.covers(subject))
             .collect();
         let rows = of_prefix(state, &prefix, &mut elsewhere).flat_map(|found| {
+            if matches!(&found, Ok((subject, _)) if !caller.reads(subject)) {
+                return Vec::new();
+            }
             let listed = found.and_then(|(subject, versions)| {
                 let rows = wanted.of(state, &subject, &versions)?;
                 Ok((subject, rows))

@@ -1,17 +1,24 @@
-//! Accepting connections: at most so many at once, headers within a deadline, drained at the end.
+//! Accepting connections: at most so many at once, handshake and headers within a deadline each,
+//! drained at the end.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::Tls;
+use crate::access::{Peer, SharedPeer};
 use crate::config::Config;
 
 /// Longest wait for requests in flight when the process ends.
@@ -24,6 +31,7 @@ const MAX_HEADER_BYTES: usize = 64 * 1024;
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
+    tls: Tls,
     config: &Config,
     shutdown: CancellationToken,
 ) {
@@ -40,10 +48,10 @@ pub(crate) async fn serve(
             let permit = Arc::clone(&permits).acquire_owned().await.ok();
             (permit, listener.accept().await)
         };
-        let (permit, stream) = tokio::select! {
+        let (permit, stream, address) = tokio::select! {
             () = shutdown.cancelled() => break,
             (permit, accepted) = accepted => match accepted {
-                Ok((stream, _)) => (permit, stream),
+                Ok((stream, address)) => (permit, stream, address),
                 Err(error) => {
                     // Out of file descriptors, mostly: others must end first.
                     tracing::warn!(%error, "registry can't accept a connection");
@@ -53,11 +61,38 @@ pub(crate) async fn serve(
             },
         };
         let _ = stream.set_nodelay(true);
-        let service = TowerToHyperService::new(router.clone());
-        let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
+        let connection = Connection {
+            builder: builder.clone(),
+            router: router.clone(),
+            watcher: graceful.watcher(),
+        };
+        let Some(acceptor) = tls.acceptor() else {
+            let peer = tls.peer(address, None);
+            tokio::spawn(async move {
+                connection.serve(stream, peer).await;
+                drop(permit);
+            });
+            continue;
+        };
+        let tls = tls.clone();
+        let deadline = config.header_timeout.get();
+        let stop = shutdown.clone();
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "connection to the registry ended");
+            let shaken = tokio::select! {
+                () = stop.cancelled() => return,
+                shaken = tokio::time::timeout(deadline, acceptor.accept(stream)) => shaken,
+            };
+            match shaken {
+                Ok(Ok(stream)) => {
+                    let peer = tls.peer(address, Some(stream.get_ref().1));
+                    connection.serve(stream, peer).await;
+                }
+                Ok(Err(error)) => {
+                    tracing::debug!(%address, %error, "no TLS with a client of the registry");
+                }
+                Err(_) => {
+                    tracing::debug!(%address, "a client did not finish its TLS handshake in time");
+                }
             }
             drop(permit);
         });
@@ -68,5 +103,30 @@ pub(crate) async fn serve(
         .is_err()
     {
         tracing::warn!("registry left requests unanswered at its end, after {DRAIN:?}");
+    }
+}
+
+/// What one connection is served with.
+struct Connection {
+    builder: http1::Builder,
+    router: Router,
+    watcher: Watcher,
+}
+
+impl Connection {
+    async fn serve<S>(self, stream: S, peer: Peer)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let peer = Arc::new(peer);
+        let router = TowerToHyperService::new(self.router);
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(SharedPeer::clone(&peer));
+            router.call(request)
+        });
+        let connection = self.builder.serve_connection(TokioIo::new(stream), service);
+        if let Err(error) = self.watcher.watch(connection).await {
+            tracing::debug!(%error, "connection to the registry ended");
+        }
     }
 }

@@ -9,6 +9,7 @@ use super::body::read;
 use super::parameters::Parameters;
 use super::routes::Api;
 use super::view::View;
+use crate::access::Caller;
 use crate::actor::Actor;
 use crate::answers::SchemaAnswer;
 use crate::decide::{self, Draft, Normal};
@@ -96,11 +97,12 @@ pub(super) fn listed(deleted: bool, parameters: &Parameters) -> bool {
     }
 }
 
-pub(super) async fn list(Held(api): Held<Api>, parameters: Parameters) -> Answer {
+pub(super) async fn list(Held(api): Held<Api>, caller: Caller, parameters: Parameters) -> Answer {
     let page = api.shared.read_apart(move |state| {
         let prefix = Prefix::new(parameters.given("subjectPrefix").unwrap_or(":*:"));
         let names = prefix.subjects(state).filter_map(|subject| match subject {
             Ok((_, versions)) if !listed(versions.latest().is_none(), &parameters) => None,
+            Ok((subject, _)) if !caller.reads(&subject) => None,
             subject => Some(subject.map(|(subject, _)| subject)),
         });
         let names = parameters.try_page(names, MOST)?;
@@ -120,6 +122,7 @@ pub(super) fn normal(parameters: &Parameters) -> Normal {
 
 pub(super) async fn look_up(
     Held(api): Held<Api>,
+    caller: Caller,
     Path(subject): Path<String>,
     parameters: Parameters,
     headers: HeaderMap,
@@ -127,6 +130,7 @@ pub(super) async fn look_up(
 ) -> Answer {
     let shared = &api.shared;
     let draft: Draft = read(&headers, body, shared.config.max_body_bytes.as_usize()).await?;
+    may_refer(&api, &caller, &subject, &draft)?;
     shared.read(|state| {
         let (name, version) = decide::look_up(
             state,
@@ -136,6 +140,7 @@ pub(super) async fn look_up(
             normal(&parameters),
             parameters.flag("deleted"),
         )?;
+        caller.require_read(&name)?;
         let view = View::of_text(&parameters);
         let shown = view.show(shared, state, &name, &version.content)?;
         let answer = SchemaAnswer::of_version(&name, &version);
@@ -157,6 +162,25 @@ pub(super) async fn delete(
         })
         .await?;
     Ok(versions.map(Json::of))
+}
+
+/// That the caller may read what a draft refers to: with its references inlined, a schema shows
+/// their texts.
+pub(super) fn may_refer(
+    api: &Api,
+    caller: &Caller,
+    subject: &str,
+    draft: &Draft,
+) -> Result<(), Refusal> {
+    let references = draft.references.as_deref().unwrap_or_default();
+    if references.is_empty() || caller.reads_everything() {
+        return Ok(());
+    }
+    let subject = api.resolve(&Subject::new(subject))?;
+    for reference in references {
+        caller.require_read(&subject.sibling(&reference.subject))?;
+    }
+    Ok(())
 }
 
 /// A subject that has live versions, or soft-deleted ones where they are asked for.

@@ -12,8 +12,9 @@ use super::body::read;
 use super::parameters::Parameters;
 use super::routes::Api;
 use super::schemas;
-use super::subjects::{MOST, known, listed, normal};
+use super::subjects::{MOST, known, listed, may_refer, normal};
 use super::view::View;
+use crate::access::Caller;
 use crate::actor::Actor;
 use crate::answers::SchemaAnswer;
 use crate::decide::{self, Decision, Draft, Normal, Registration, Retag, Terms, VersionId};
@@ -48,6 +49,7 @@ pub(super) async fn list(
 
 pub(super) async fn register(
     Held(api): Held<Api>,
+    caller: Caller,
     actor: Actor,
     Path(subject): Path<String>,
     parameters: Parameters,
@@ -55,16 +57,19 @@ pub(super) async fn register(
     body: Body,
 ) -> Result<Response, Refusal> {
     let draft: Draft = read(&headers, body, api.shared.config.max_body_bytes.as_usize()).await?;
+    may_refer(&api, &caller, &subject, &draft)?;
     let terms = Terms {
         normal: normal(&parameters),
         force: parameters.flag("force"),
         ids_taken: 0,
         max_record_bytes: api.shared.config.max_record_bytes,
+        may_register: false,
     };
     let decide = move |state: &State<'_>, texts: &Texts, taken: &dyn Fn(&str) -> i32| {
         let subject = state.resolve(&subject)?;
         let terms = Terms {
             ids_taken: taken(subject.context()),
+            may_register: caller.may_register(&subject),
             ..terms
         };
         decide::register(state, texts, &subject, &draft, &terms)
@@ -74,6 +79,7 @@ pub(super) async fn register(
 
 pub(super) async fn retag(
     Held(api): Held<Api>,
+    caller: Caller,
     actor: Actor,
     Path((subject, version)): Path<(String, String)>,
     headers: HeaderMap,
@@ -85,11 +91,13 @@ pub(super) async fn retag(
         force: false,
         ids_taken: 0,
         max_record_bytes: api.shared.config.max_record_bytes,
+        may_register: false,
     };
     let decide = move |state: &State<'_>, texts: &Texts, taken: &dyn Fn(&str) -> i32| {
         let subject = state.resolve(&subject)?;
         let terms = Terms {
             ids_taken: taken(subject.context()),
+            may_register: caller.may_register(&subject),
             ..terms
         };
         decide::retag(state, texts, &subject, &version, &change, &terms)
@@ -134,6 +142,7 @@ where
 
 pub(super) async fn get(
     Held(api): Held<Api>,
+    caller: Caller,
     Path((subject, version)): Path<(String, String)>,
     parameters: Parameters,
 ) -> Answer {
@@ -142,6 +151,7 @@ pub(super) async fn get(
         let subject = state.resolve(&subject)?;
         let deleted = parameters.flag("deleted");
         let (name, version) = decide::find_version(state, &subject, wanted, deleted)?;
+        caller.require_read(&name)?;
         let view = View::of(&parameters);
         let shown = view.show(&api.shared, state, &name, &version.content)?;
         let answer = SchemaAnswer::of_version(&name, &version);
@@ -151,6 +161,7 @@ pub(super) async fn get(
 
 pub(super) async fn text(
     Held(api): Held<Api>,
+    caller: Caller,
     Path((subject, version)): Path<(String, String)>,
     parameters: Parameters,
 ) -> Answer {
@@ -159,6 +170,7 @@ pub(super) async fn text(
         let subject = state.resolve(&subject)?;
         let deleted = parameters.flag("deleted");
         let (name, version) = decide::find_version(state, &subject, wanted, deleted)?;
+        caller.require_read(&name)?;
         let view = View::of_text(&parameters);
         let shown = view.show(&api.shared, state, &name, &version.content)?;
         let text = shown.into_text();
@@ -189,6 +201,7 @@ pub(super) async fn delete(
 /// Ids of referrers, in the order of their contexts. The version itself may be soft-deleted.
 pub(super) async fn referenced_by(
     Held(api): Held<Api>,
+    caller: Caller,
     Path((subject, version)): Path<(String, String)>,
     parameters: Parameters,
 ) -> Answer {
@@ -197,6 +210,7 @@ pub(super) async fn referenced_by(
         let subject = state.resolve(&subject)?;
         let deleted = parameters.flag("deleted");
         let (name, version) = decide::find_version(state, &subject, wanted, true)?;
+        caller.require_read(&name)?;
         let mut ids: BTreeSet<(String, i32)> = BTreeSet::new();
         for referrer in state.referrers(&(name, version.number)) {
             let (subject, number) = referrer?;

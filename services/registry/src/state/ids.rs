@@ -152,6 +152,26 @@ impl State<'_> {
         self.either(context, id, subject, Direction::Backward)
     }
 
+    /// A version that holds an id, of a subject whose full name begins with `prefix`: a live one
+    /// if there is one.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn holder_under(
+        &self,
+        context: &str,
+        id: i32,
+        prefix: &str,
+    ) -> Result<Option<Holder>, StateError> {
+        for deleted in [false, true] {
+            let range = keys::holders_under(context, id, deleted, prefix).range();
+            if let Some(row) = self.scan(&range, Direction::Forward).next() {
+                return holder(deleted, row).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
     fn either(
         &self,
         context: &str,

@@ -140,6 +140,11 @@ pub(super) fn holders_of(context: &str, id: i32, deleted: bool, subject: &Subjec
     holders(context, id, deleted).text(subject.as_str())
 }
 
+/// Those of subjects whose full names begin so.
+pub(super) fn holders_under(context: &str, id: i32, deleted: bool, prefix: &str) -> Key {
+    holders(context, id, deleted).start(prefix)
+}
+
 pub(super) fn guid(guid: &Guid, context: &str, id: i32) -> Key {
     guids_in(guid, context).number(id)
 }

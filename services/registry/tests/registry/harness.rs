@@ -66,7 +66,15 @@ impl Registry {
     /// With the store that is in `dir`.
     pub(crate) async fn in_dir(config: Config, kafka: KafkaConfig, dir: Arc<TempDir>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let url = if config.tls.is_some() {
+            // Certificates are of names.
+            format!(
+                "https://localhost:{}",
+                listener.local_addr().unwrap().port()
+            )
+        } else {
+            format!("http://{}", listener.local_addr().unwrap())
+        };
         let readiness = Readiness::new();
         let metrics = Metrics::new();
         let topic = config.topic.clone();

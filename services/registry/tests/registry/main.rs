@@ -8,6 +8,7 @@
     reason = "tests fail loudly"
 )]
 
+mod access;
 mod api;
 mod clients;
 mod fault;
@@ -19,4 +20,5 @@ mod replay;
 mod restart;
 mod script;
 mod several;
+mod signer;
 mod stock;

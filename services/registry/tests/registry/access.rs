@@ -1,0 +1,273 @@
+//! Who is let in, and to what: real TLS, real tokens, stock clients.
+
+mod basic;
+mod bearer;
+mod certificate;
+mod reserved;
+mod rules;
+mod stock;
+mod tls;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use meshwork_registry::Config;
+use meshwork_registry::access::{AuthenticationConfig, BasicConfig, TlsConfig};
+use meshwork_testkit::unique;
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair,
+};
+use reqwest::{Client, ClientBuilder, RequestBuilder, Response};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::harness::{Registry, answer};
+
+/// Nothing here takes longer, however slow the machine is.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Looks at files that found something of no use.
+const UNUSABLE: &str = r#"meshwork_registry_files_looked_at_total{outcome="unusable"}"#;
+
+/// Passwords of the users of [`users`].
+const USERS: [(&str, &str); 4] = [
+    ("ann", "ann's password"),
+    ("bob", "bob: with a colon"),
+    ("apply", "pässword"),
+    ("root", "root"),
+];
+
+/// An authority, and the directory that everything of a test is written to.
+struct Pki {
+    dir: TempDir,
+    issuer: Issuer<'static, KeyPair>,
+    ca: String,
+}
+
+impl Pki {
+    fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params
+            .distinguished_name
+            .push(DnType::CommonName, unique("authority"));
+        let key = KeyPair::generate().unwrap();
+        let ca = params.self_signed(&key).unwrap().pem();
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            issuer: Issuer::new(params, key),
+            ca,
+        }
+    }
+
+    /// A file of this content.
+    fn file(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.dir.path().join(name);
+        // Whole or not at all, as those who rotate certificates do.
+        let new = self.dir.path().join("new");
+        std::fs::write(&new, content).unwrap();
+        std::fs::rename(new, &path).unwrap();
+        path
+    }
+
+    fn ca_file(&self) -> PathBuf {
+        self.file("ca.pem", &self.ca)
+    }
+
+    /// Certificate and key of this server.
+    fn server(&self) -> (String, String) {
+        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let mut params = CertificateParams::new(names).unwrap();
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        self.issue(&params)
+    }
+
+    /// Certificate and key of a client: by common name and organization.
+    fn client(&self, name: &str) -> (String, String) {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        for (kind, value) in [
+            (DnType::OrganizationName, "Acme"),
+            (DnType::CommonName, name),
+        ] {
+            params.distinguished_name.push(kind, value);
+        }
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        self.issue(&params)
+    }
+
+    fn issue(&self, params: &CertificateParams) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        (certificate.pem(), key.serialize_pem())
+    }
+
+    fn tls(&self) -> TlsConfig {
+        let (certificate, key) = self.server();
+        serde_json::from_value(json!({
+            "certificate_file": self.file("server.pem", &certificate),
+            "key_file": self.file("server.key", &key),
+            "reload_interval": "1s",
+        }))
+        .unwrap()
+    }
+
+    /// Users with the passwords of [`USERS`], one half by each kind of hash.
+    fn users(&self) -> BasicConfig {
+        let lines: Vec<String> = USERS
+            .iter()
+            .enumerate()
+            .map(|(number, (name, password))| format!("{name}:{}", hash(password, number % 2 == 0)))
+            .collect();
+        BasicConfig {
+            users_file: self.file("users", &lines.join("\n")),
+            checks_at_once: 1,
+        }
+    }
+
+    /// Trusts the authority.
+    fn asks(&self) -> ClientBuilder {
+        let ca = reqwest::Certificate::from_pem(self.ca.as_bytes()).unwrap();
+        Client::builder().tls_certs_only([ca]).timeout(DEADLINE)
+    }
+}
+
+fn hash(password: &str, bcrypt: bool) -> String {
+    use argon2::PasswordHasher as _;
+    if bcrypt {
+        return bcrypt::hash(password, 4).unwrap();
+    }
+    let params = argon2::Params::new(64, 1, 1, None).unwrap();
+    argon2::Argon2::from(params)
+        .hash_password_with_salt(password.as_bytes(), b"0123456789abcdef")
+        .unwrap()
+        .to_string()
+}
+
+/// Users by password, over TLS, and nobody else.
+fn by_password(pki: &Pki) -> Config {
+    Config {
+        topic: unique("schemas"),
+        tls: Some(pki.tls()),
+        authentication: AuthenticationConfig {
+            basic: Some(pki.users()),
+            ..AuthenticationConfig::default()
+        },
+        ..Config::default()
+    }
+}
+
+/// Somebody who asks a registry.
+#[derive(Clone)]
+struct User {
+    http: Client,
+    url: String,
+    name: Option<(String, String)>,
+}
+
+impl User {
+    /// One of [`USERS`].
+    fn named(pki: &Pki, registry: &Registry, name: &str) -> Self {
+        let (_, password) = USERS.iter().find(|(user, _)| *user == name).unwrap();
+        Self {
+            name: Some((name.to_owned(), (*password).to_owned())),
+            ..Self::nobody(pki, registry)
+        }
+    }
+
+    fn nobody(pki: &Pki, registry: &Registry) -> Self {
+        Self {
+            http: pki.asks().build().unwrap(),
+            url: registry.url.clone(),
+            name: None,
+        }
+    }
+
+    fn request(&self, method: &str, path: &str) -> RequestBuilder {
+        let request = self
+            .http
+            .request(method.parse().unwrap(), format!("{}{path}", self.url));
+        match &self.name {
+            Some((name, password)) => request.basic_auth(name, Some(password)),
+            None => request,
+        }
+    }
+
+    /// Status and body.
+    async fn call(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        let mut request = self.request(method, path);
+        if let Some(body) = body {
+            request = request
+                .header("Content-Type", "application/vnd.schemaregistry.v1+json")
+                .body(body.to_string());
+        }
+        answer(request).await
+    }
+
+    /// The answer to a call that succeeds.
+    async fn ok(&self, method: &str, path: &str, body: Option<Value>) -> Value {
+        let (status, answer) = self.call(method, path, body).await;
+        assert_eq!(status, 200, "{method} {path}: {answer}");
+        answer
+    }
+
+    /// A call that is refused with 403, 40301.
+    async fn denied(&self, method: &str, path: &str, body: Option<Value>) {
+        let (status, answer) = self.call(method, path, body).await;
+        assert_eq!(
+            (status, &answer["error_code"]),
+            (403, &json!(40_301)),
+            "{method} {path}: {answer}"
+        );
+        let message = answer["message"].as_str().unwrap();
+        assert!(
+            message.starts_with("User is denied operation "),
+            "{message}"
+        );
+    }
+
+    async fn register(&self, subject: &str, text: &str) -> i64 {
+        let path = format!("/subjects/{subject}/versions");
+        let answer = self
+            .ok("POST", &path, Some(json!({ "schema": text })))
+            .await;
+        answer["id"].as_i64().unwrap()
+    }
+}
+
+/// That an answer is a refusal of who is not known, and says by what they may be.
+async fn unauthenticated(response: Response, challenges: &[&str]) -> String {
+    assert_eq!(response.status(), 401);
+    let given: Vec<String> = response
+        .headers()
+        .get_all("www-authenticate")
+        .iter()
+        .map(|value| value.to_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(given, challenges);
+    let body: Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
+    assert_eq!(body["error_code"], 401, "{body}");
+    body["message"].as_str().unwrap().to_owned()
+}
+
+/// Waits until it is so.
+async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
+    let start = Instant::now();
+    while !is_so().await {
+        assert!(start.elapsed() < DEADLINE, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// A metric's value, 0 while it is not there.
+fn metric(registry: &Registry, line: &str) -> u64 {
+    let text = registry.metrics.encode().unwrap();
+    text.lines()
+        .find_map(|given| given.strip_prefix(line)?.trim().parse().ok())
+        .unwrap_or(0)
+}
+
+fn clients() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/e2e/clients")
+}

@@ -1,0 +1,170 @@
+//! Certificates of clients.
+
+use meshwork_registry::Config;
+use meshwork_registry::access::{
+    AuthenticationConfig, CertificateConfig, CertificateName, ClientCertificate,
+};
+use serde_json::json;
+
+use super::{Pki, User, by_password};
+use crate::harness::Registry;
+
+fn config(pki: &Pki, required: ClientCertificate, name: CertificateName) -> Config {
+    let mut config = by_password(pki);
+    let tls = config.tls.as_mut().unwrap();
+    tls.client_ca_file = Some(pki.ca_file());
+    tls.client_certificate = required;
+    config.authentication = AuthenticationConfig {
+        certificate: Some(CertificateConfig { name }),
+        instances: vec!["instance".to_owned()],
+        ..config.authentication
+    };
+    config.rules = serde_json::from_value(json!([
+        {"principals": ["ann", "CN=ann,O=Acme"], "subjects": "a", "allow": ["read", "write"]},
+        {"principals": ["bob"], "subjects": "b", "allow": ["read", "write"]},
+        {"principals": ["instance"], "subjects": ":*:", "allow": ["read", "write"]},
+    ]))
+    .unwrap();
+    config
+}
+
+/// With the certificate of that name.
+fn with(pki: &Pki, registry: &Registry, name: &str) -> User {
+    let (certificate, key) = pki.client(name);
+    let identity = reqwest::Identity::from_pem(format!("{certificate}{key}").as_bytes()).unwrap();
+    User {
+        http: pki.asks().identity(identity).build().unwrap(),
+        ..User::nobody(pki, registry)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_required_certificate_names_the_principal() {
+    let pki = Pki::new();
+    let registry = Registry::with(config(
+        &pki,
+        ClientCertificate::Required,
+        CertificateName::CommonName,
+    ))
+    .await;
+    let ann = with(&pki, &registry, "ann");
+    ann.register("a", r#""string""#).await;
+    ann.denied("GET", "/subjects/b/versions", None).await;
+    // None, and one of an authority that nobody trusts.
+    let none = User::nobody(&pki, &registry);
+    assert!(none.request("GET", "/subjects").send().await.is_err());
+    let other = Pki::new();
+    let (certificate, key) = other.client("ann");
+    let identity = reqwest::Identity::from_pem(format!("{certificate}{key}").as_bytes()).unwrap();
+    let other = User {
+        http: pki.asks().identity(identity).build().unwrap(),
+        ..none
+    };
+    assert!(other.request("GET", "/subjects").send().await.is_err());
+    // One that is nobody's name.
+    let nobody = with(&pki, &registry, "anonymous");
+    assert_eq!(nobody.call("GET", "/subjects", None).await.0, 401);
+    registry.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_may_be_all_of_the_subject() {
+    let pki = Pki::new();
+    let registry = Registry::with(config(
+        &pki,
+        ClientCertificate::Required,
+        CertificateName::DistinguishedName,
+    ))
+    .await;
+    with(&pki, &registry, "ann")
+        .register("a", r#""string""#)
+        .await;
+    with(&pki, &registry, "bob")
+        .denied("GET", "/subjects/b/versions", None)
+        .await;
+    registry.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_one_a_password_does_and_a_password_goes_before_one() {
+    let pki = Pki::new();
+    let registry = Registry::with(config(
+        &pki,
+        ClientCertificate::Optional,
+        CertificateName::CommonName,
+    ))
+    .await;
+    let nobody = User::nobody(&pki, &registry);
+    assert_eq!(nobody.call("GET", "/subjects", None).await.0, 401);
+    User::named(&pki, &registry, "bob")
+        .register("b", r#""string""#)
+        .await;
+    let both = User {
+        http: with(&pki, &registry, "ann").http,
+        ..User::named(&pki, &registry, "bob")
+    };
+    both.ok("GET", "/subjects/b/versions", None).await;
+    both.denied(
+        "POST",
+        "/subjects/a/versions",
+        Some(json!({"schema": "\"int\""})),
+    )
+    .await;
+    registry.stop().await;
+}
+
+/// What an instance passes on counts as asked by the one it names, and by nobody where it names
+/// none; and nobody else can name another.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_asks_for_whom_it_names() {
+    let pki = Pki::new();
+    let registry = Registry::with(config(
+        &pki,
+        ClientCertificate::Required,
+        CertificateName::CommonName,
+    ))
+    .await;
+    let instance = with(&pki, &registry, "instance");
+    let mallory = with(&pki, &registry, "bob");
+    let schema = r#"{"schema":"\"string\""}"#;
+    for (user, headers, subject, status) in [
+        (
+            &instance,
+            vec![("X-Forward", "true"), ("Meshwork-Principal", "ann")],
+            "a",
+            200,
+        ),
+        (
+            &instance,
+            vec![("X-Forward", "true"), ("Meshwork-Principal", "ann")],
+            "b",
+            403,
+        ),
+        (
+            &instance,
+            vec![("X-Forward", "true"), ("Meshwork-Principal", "anonymous")],
+            "a",
+            401,
+        ),
+        (&instance, vec![("X-Forward", "true")], "a", 401),
+        (&instance, vec![], "a", 200),
+        (
+            &mallory,
+            vec![("X-Forward", "true"), ("Meshwork-Principal", "ann")],
+            "a",
+            403,
+        ),
+        (&mallory, vec![("Meshwork-Principal", "instance")], "a", 403),
+    ] {
+        let mut request = user
+            .request("POST", &format!("/subjects/{subject}/versions"))
+            .header("Content-Type", "application/json")
+            .body(schema);
+        for (name, value) in &headers {
+            request = request.header(*name, *value);
+        }
+        let answered = request.send().await.unwrap().status().as_u16();
+        assert_eq!(answered, status, "{headers:?} {subject}");
+    }
+    registry.stop().await;
+}

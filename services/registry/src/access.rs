@@ -33,6 +33,7 @@ pub use prefix::SubjectPrefix;
 pub use rules::{Action, Reservation, Rule};
 
 pub(crate) use certificate::principal as certificate_principal;
+pub(crate) use error::in_words;
 pub(crate) use gate::{Access, Caller, gate};
 pub(crate) use identify::{PRINCIPAL, Peer, SharedPeer};
 pub(crate) use metrics::AccessMetrics;

@@ -59,9 +59,6 @@ pub enum Error {
         /// As many as it has.
         partitions: i32,
     },
-    /// Other instances could not be asked.
-    #[error("the registry's HTTP client can't be made: {0}")]
-    Client(String),
     /// Kafka can't be used.
     #[error(transparent)]
     Kafka(#[from] KafkaError),
@@ -185,8 +182,7 @@ impl Service {
         let limit = shared.config.request_timeout.get();
         let api = http::Api {
             shared: Arc::clone(&shared),
-            forwarder: Forwarder::new(&shared.url, limit)
-                .map_err(|e| Error::Client(e.to_string()))?,
+            forwarder: Forwarder::new(&shared.url, tls.outgoing(), limit),
             writer: writer.clone(),
             access: access.clone(),
         };

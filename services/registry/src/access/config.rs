@@ -22,6 +22,10 @@ pub struct TlsConfig {
     /// Whether clients must show a certificate of `client_ca_file`. Default `required`.
     #[serde(default)]
     pub client_certificate: ClientCertificate,
+    /// PEM: authorities of the other instances' certificates, for what is passed on to the one that
+    /// writes; this one shows its own certificate to it. Absent: the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instances_ca_file: Option<PathBuf>,
     /// How often the files are looked at; what is new in them holds for connections from then on.
     /// Default `10s`, at least `1s`.
     #[serde(default = "reload_interval")]

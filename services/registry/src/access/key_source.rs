@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::config::BearerConfig;
-use super::error::AccessError;
+use super::error::{AccessError, in_words};
 use super::keys::Keys;
 use super::metrics::AccessMetrics;
 use super::reloaded::{Named, Reloaded};
@@ -221,16 +221,6 @@ impl Remote {
     }
 
     async fn fetch(&self) -> Result<(Vec<u8>, Keys), String> {
-        let words = |error: reqwest::Error| {
-            let error = error.without_url();
-            let mut text = error.to_string();
-            let mut source = std::error::Error::source(&error);
-            while let Some(cause) = source {
-                text = format!("{text}: {cause}");
-                source = cause.source();
-            }
-            text
-        };
         let mut response = self
             .client
             .get(self.url.clone())
@@ -240,12 +230,12 @@ impl Remote {
             )
             .send()
             .await
-            .map_err(words)?;
+            .map_err(in_words)?;
         if response.status() != reqwest::StatusCode::OK {
             return Err(format!("it answers {}", response.status()));
         }
         let mut bytes = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(words)? {
+        while let Some(chunk) = response.chunk().await.map_err(in_words)? {
             if bytes.len() + chunk.len() > MAX_ANSWER {
                 return Err(format!("its answer has more than {MAX_ANSWER} bytes"));
             }

@@ -13,7 +13,8 @@ use bytes::Bytes;
 
 use super::body::collect;
 use super::routes::Api;
-use crate::access::{Caller, PRINCIPAL};
+use super::tls::Outgoing;
+use crate::access::{Caller, PRINCIPAL, in_words};
 use crate::refusal::{Code, Refusal};
 
 /// Confluent's: a request with it is not passed on again.
@@ -43,29 +44,22 @@ const MAX_ANSWER: usize = 16 << 20;
 pub(super) struct NotHere;
 
 /// Asks the other instances.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Forwarder {
-    http: reqwest::Client,
+    outgoing: Outgoing,
     /// Our own address: a log that names it while another writes is out of date.
     own: String,
+    limit: Duration,
 }
 
 impl Forwarder {
     /// `limit` is for one request, answer included.
-    ///
-    /// # Errors
-    /// The TLS set-up is not to be had.
-    pub(crate) fn new(own: &str, limit: Duration) -> Result<Self, reqwest::Error> {
-        let http = reqwest::Client::builder()
-            .connect_timeout(Duration::from_secs(2).min(limit))
-            .timeout(limit)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()?;
-        Ok(Self {
-            http,
+    pub(crate) fn new(own: &str, outgoing: Outgoing, limit: Duration) -> Self {
+        Self {
+            outgoing,
             own: own.to_owned(),
-        })
+            limit,
+        }
     }
 }
 
@@ -120,18 +114,20 @@ async fn forward(api: &Api, parts: &Parts, body: Bytes) -> Result<Response, Refu
     }
     let mut answer = api
         .forwarder
-        .http
+        .outgoing
+        .client()
         .request(parts.method.clone(), url)
+        .timeout(api.forwarder.limit)
         .headers(headers)
         .body(body)
         .send()
         .await
-        .map_err(|error| failed(error.without_url()))?;
+        .map_err(|error| failed(in_words(error)))?;
     let mut bytes = Vec::new();
     while let Some(chunk) = answer
         .chunk()
         .await
-        .map_err(|error| failed(error.without_url()))?
+        .map_err(|error| failed(in_words(error)))?
     {
         if bytes.len() + chunk.len() > MAX_ANSWER {
             return Err(failed(format!(

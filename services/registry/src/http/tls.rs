@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -12,23 +13,41 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::{
     AccessError, AccessMetrics, CertificateName, ClientCertificate, Named, Peer, Reloaded,
-    TlsConfig, certificate_principal,
+    TlsConfig, certificate_principal, in_words,
 };
 use crate::config::Config;
 
 const CERTIFICATE: &str = "registry.service.tls.certificate_file";
 const KEY: &str = "registry.service.tls.key_file";
 const CLIENT_CA: &str = "registry.service.tls.client_ca_file";
+const INSTANCES_CA: &str = "registry.service.tls.instances_ca_file";
+
+const PEM: &str =
+    "write certificates there in PEM: blocks that begin with -----BEGIN CERTIFICATE-----";
 
 /// Longest chain taken, certificates. A real one has two to four.
 const MAX_CHAIN: usize = 16;
 
-/// How connections are accepted. Cheap to clone.
+/// Longest wait for a connection to another instance.
+const CONNECT_WITHIN: Duration = Duration::from_secs(2);
+
+/// How connections are accepted, and made to other instances. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Tls {
     /// None: plain.
     files: Option<(Arc<Reloaded<ServerConfig>>, TlsConfig)>,
+    outgoing: Outgoing,
     name: CertificateName,
+}
+
+/// What other instances are asked with. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Outgoing(Arc<Reloaded<reqwest::Client>>);
+
+impl Outgoing {
+    pub(super) fn client(&self) -> Arc<reqwest::Client> {
+        self.0.current()
+    }
 }
 
 impl Tls {
@@ -44,7 +63,13 @@ impl Tls {
             .map(|certificate| certificate.name)
             .unwrap_or_default();
         let Some(tls) = &config.tls else {
-            return Ok(Self { files: None, name });
+            return Ok(Self {
+                files: None,
+                outgoing: Outgoing(Arc::new(Reloaded::open(Vec::new(), |_| {
+                    client(reqwest::Client::builder())
+                })?)),
+                name,
+            });
         };
         let mut files = vec![
             Named {
@@ -63,10 +88,17 @@ impl Tls {
         let client = tls.client_certificate;
         let named = files.clone();
         let reloaded = Reloaded::open(files, move |bytes| server(&named, bytes, client))?;
+        let outgoing = Outgoing(Arc::new(outgoing(tls)?));
         Ok(Self {
             files: Some((Arc::new(reloaded), tls.clone())),
+            outgoing,
             name,
         })
+    }
+
+    /// What other instances are asked with.
+    pub(crate) fn outgoing(&self) -> Outgoing {
+        self.outgoing.clone()
     }
 
     /// What new connections are accepted with; none: they are plain.
@@ -79,7 +111,11 @@ impl Tls {
     pub(crate) async fn watch(&self, metrics: AccessMetrics, stop: CancellationToken) {
         if let Some((files, config)) = &self.files {
             let interval = config.reload_interval.get();
-            Arc::clone(files).watch(interval, metrics, stop).await;
+            let outgoing = Arc::clone(&self.outgoing.0);
+            tokio::join!(
+                Arc::clone(files).watch(interval, metrics.clone(), stop.clone()),
+                outgoing.watch(interval, metrics, stop),
+            );
         }
     }
 
@@ -95,6 +131,56 @@ impl Tls {
             }),
         }
     }
+}
+
+/// Asks with this instance's own certificate, and trusts the authority that is configured.
+fn outgoing(tls: &TlsConfig) -> Result<Reloaded<reqwest::Client>, AccessError> {
+    let mut files = vec![
+        Named {
+            file: tls.certificate_file.clone(),
+            key: CERTIFICATE,
+        },
+        Named {
+            file: tls.key_file.clone(),
+            key: KEY,
+        },
+    ];
+    files.extend(tls.instances_ca_file.clone().map(|file| Named {
+        file,
+        key: INSTANCES_CA,
+    }));
+    let named = files.clone();
+    let (certificate, key) = (tls.certificate_file.clone(), tls.key_file.clone());
+    Reloaded::open(files, move |bytes| {
+        let pair: Vec<u8> = bytes.iter().take(2).flatten().copied().collect();
+        let identity = reqwest::Identity::from_pem(&pair).map_err(|error| AccessError::Pair {
+            certificate: certificate.clone(),
+            key: key.clone(),
+            why: in_words(error),
+        })?;
+        let mut builder = reqwest::Client::builder().identity(identity);
+        if let Some((named, bytes)) = named.get(2).zip(bytes.get(2)) {
+            let authorities = certificates((named, bytes))?
+                .into_iter()
+                .map(|authority| reqwest::Certificate::from_der(&authority))
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(|error| named.wrong(in_words(error), PEM))?;
+            builder = builder.tls_certs_only(authorities);
+        }
+        client(builder)
+    })
+}
+
+fn client(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, AccessError> {
+    builder
+        .connect_timeout(CONNECT_WITHIN)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .build()
+        .map_err(|error| AccessError::Setting {
+            key: "registry.service.tls",
+            why: format!("other instances can't be asked: {}", in_words(error)),
+        })
 }
 
 fn server(
@@ -155,13 +241,11 @@ fn server(
 fn certificates(
     (named, bytes): (&Named, &Vec<u8>),
 ) -> Result<Vec<CertificateDer<'static>>, AccessError> {
-    let cure =
-        "write certificates there in PEM: blocks that begin with -----BEGIN CERTIFICATE-----";
     let all: Vec<_> = CertificateDer::pem_slice_iter(bytes)
         .collect::<Result<_, _>>()
-        .map_err(|error| named.wrong(format!("it is no PEM: {error}"), cure))?;
+        .map_err(|error| named.wrong(format!("it is no PEM: {error}"), PEM))?;
     if all.is_empty() {
-        return Err(named.wrong("there is no certificate in it", cure));
+        return Err(named.wrong("there is no certificate in it", PEM));
     }
     if named.key == CERTIFICATE && all.len() > MAX_CHAIN {
         return Err(named.wrong(

@@ -9,7 +9,7 @@ mod stock;
 mod tls;
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use meshwork_registry::Config;
 use meshwork_registry::access::{AuthenticationConfig, BasicConfig, TlsConfig};
@@ -80,6 +80,21 @@ impl Pki {
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
         let mut params = CertificateParams::new(names).unwrap();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        self.issue(&params)
+    }
+
+    /// Certificate and key of an instance, which is a server and a client of the others.
+    fn instance(&self) -> (String, String) {
+        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let mut params = CertificateParams::new(names).unwrap();
+        params.distinguished_name = DistinguishedName::new();
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "instance");
+        params.extended_key_usages = vec![
+            ExtendedKeyUsagePurpose::ServerAuth,
+            ExtendedKeyUsagePurpose::ClientAuth,
+        ];
         self.issue(&params)
     }
 
@@ -249,15 +264,6 @@ async fn unauthenticated(response: Response, challenges: &[&str]) -> String {
     let body: Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
     assert_eq!(body["error_code"], 401, "{body}");
     body["message"].as_str().unwrap().to_owned()
-}
-
-/// Waits until it is so.
-async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
-    let start = Instant::now();
-    while !is_so().await {
-        assert!(start.elapsed() < DEADLINE, "never: {what}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
 }
 
 /// A metric's value, 0 while it is not there.

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use meshwork_registry::Config;
 use meshwork_registry::access::{AuthenticationConfig, BasicConfig};
+use meshwork_testkit::wait_until;
 use serde_json::json;
 
 use super::tls::refused;
-use super::{Pki, UNUSABLE, User, by_password, hash, metric, unauthenticated, until};
+use super::{Pki, UNUSABLE, User, by_password, hash, metric, unauthenticated};
 use crate::harness::Registry;
 
 const CHALLENGE: &str = r#"Basic realm="registry", charset="UTF-8""#;
@@ -112,7 +113,7 @@ async fn a_changed_password_holds_without_a_restart_and_the_old_one_ends() {
     old.ok("GET", "/subjects", None).await;
     // Half-written nonsense changes nothing.
     pki.file("users", "ann:nonsense");
-    until("the nonsense is seen", || async {
+    wait_until("the nonsense is seen", || async {
         metric(&registry, UNUSABLE) > 0
     })
     .await;
@@ -122,7 +123,7 @@ async fn a_changed_password_holds_without_a_restart_and_the_old_one_ends() {
         name: Some(("ann".to_owned(), "new".to_owned())),
         ..old.clone()
     };
-    until("the new password", || async {
+    wait_until("the new password", || async {
         new.call("GET", "/subjects", None).await.0 == 200
     })
     .await;
@@ -183,7 +184,7 @@ async fn guessing_does_not_keep_out_who_is_known() {
         name: Some(("bob".to_owned(), "b".to_owned())),
         ..nobody
     };
-    until("bob's turn", || async {
+    wait_until("bob's turn", || async {
         bob.call("GET", "/subjects", None).await.0 == 200
     })
     .await;

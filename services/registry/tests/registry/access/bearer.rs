@@ -8,12 +8,12 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
 use meshwork_registry::Config;
-use meshwork_testkit::unique;
+use meshwork_testkit::{unique, wait_until};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::{Pki, User, unauthenticated, until};
+use super::{Pki, User, unauthenticated};
 use crate::harness::Registry;
 use crate::signer::Signer;
 
@@ -143,7 +143,7 @@ async fn a_token_lets_its_principal_in_and_a_new_key_needs_no_restart() {
     let before = provider.asked();
     provider.keys.lock().push(second.jwk("2"));
     let new = second.token("2", &claims("ann"));
-    until("the new key is known", || async {
+    wait_until("the new key is known", || async {
         let all: Vec<_> = (0..20)
             .map(|_| {
                 let (nobody, new) = (nobody.clone(), new.clone());
@@ -194,7 +194,7 @@ async fn without_keys_nobody_is_told_that_their_token_is_wrong() {
     assert_eq!(response.status(), 503);
     assert_eq!(response.headers()["retry-after"], "1");
     provider.down.store(false, Ordering::SeqCst);
-    until("keys are had", || async {
+    wait_until("keys are had", || async {
         status(&nobody, &token).await == 200
     })
     .await;
@@ -220,7 +220,7 @@ async fn keys_of_a_file_are_looked_at_again() {
     assert_eq!(status(&nobody, &old).await, 200);
     assert_eq!(status(&nobody, &new).await, 401);
     pki.file("keys.json", &set(&[second.jwk("2")]));
-    until("the new key holds", || async {
+    wait_until("the new key holds", || async {
         status(&nobody, &new).await == 200
     })
     .await;

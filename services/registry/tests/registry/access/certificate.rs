@@ -1,13 +1,14 @@
 //! Certificates of clients.
 
-use meshwork_registry::Config;
 use meshwork_registry::access::{
     AuthenticationConfig, CertificateConfig, CertificateName, ClientCertificate,
 };
+use meshwork_registry::{Config, Standing};
+use meshwork_testkit::{unique, wait_until};
 use serde_json::json;
 
 use super::{Pki, User, by_password};
-use crate::harness::Registry;
+use crate::harness::{Registry, cluster};
 
 fn config(pki: &Pki, required: ClientCertificate, name: CertificateName) -> Config {
     let mut config = by_password(pki);
@@ -111,6 +112,73 @@ async fn without_one_a_password_does_and_a_password_goes_before_one() {
     )
     .await;
     registry.stop().await;
+}
+
+/// Of instances that know each other: on one topic, each with a certificate of `CN=instance`.
+fn instance(pki: &Pki, topic: &str, number: u32) -> Config {
+    let mut config = config(
+        pki,
+        ClientCertificate::Optional,
+        CertificateName::CommonName,
+    );
+    topic.clone_into(&mut config.topic);
+    config.announce_changes = false;
+    let (certificate, key) = pki.instance();
+    let tls = config.tls.as_mut().unwrap();
+    tls.certificate_file = pki.file(&format!("instance{number}.pem"), &certificate);
+    tls.key_file = pki.file(&format!("instance{number}.key"), &key);
+    tls.instances_ca_file = Some(pki.ca_file());
+    config
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_passes_on_for_whom_it_was_asked() {
+    let pki = Pki::new();
+    let topic = unique("schemas");
+    let writer = Registry::with(instance(&pki, &topic, 1)).await;
+    wait_until("the writer", || async {
+        writer.handle.standing() == Standing::Writing
+    })
+    .await;
+    let follower = Registry::with(instance(&pki, &topic, 2)).await;
+    let following = || async { follower.handle.standing() == Standing::Following };
+    wait_until("the follower", following).await;
+    let schema = |text: &str| Some(json!({ "schema": text }));
+    // By password, by certificate, and by nobody; what each may do, and what not.
+    let bob = User::named(&pki, &follower, "bob");
+    bob.register("b", r#""string""#).await;
+    bob.denied("POST", "/subjects/a/versions", schema(r#""int""#))
+        .await;
+    let ann = with(&pki, &follower, "ann");
+    ann.register("a", r#""string""#).await;
+    ann.denied("POST", "/subjects/b/versions", schema(r#""int""#))
+        .await;
+    let nobody = User::nobody(&pki, &follower);
+    let (status, _) = nobody
+        .call("POST", "/subjects/a/versions", schema(r#""int""#))
+        .await;
+    assert_eq!(status, 401);
+    // Who asked is in the log, and not the instance that passed it on.
+    let actors: Vec<String> = cluster()
+        .await
+        .read_all(&topic)
+        .await
+        .iter()
+        .filter_map(|record| record.header("meshwork-actor"))
+        .map(|actor| String::from_utf8(actor.to_vec()).unwrap())
+        .collect();
+    for actor in ["basic bob", "certificate ann"] {
+        assert!(
+            actors.iter().any(|given| given == actor),
+            "{actor}: {actors:?}"
+        );
+    }
+    assert!(
+        !actors.iter().any(|given| given.contains("instance")),
+        "{actors:?}"
+    );
+    follower.stop().await;
+    writer.stop().await;
 }
 
 /// What an instance passes on counts as asked by the one it names, and by nobody where it names

@@ -44,7 +44,8 @@ async fn only_product_apply_registers_there_and_what_is_live_answers_all() {
     let body = |text: &str| Some(json!({ "schema": text }));
 
     reserved(&ann, "POST", &versions, body(&one)).await;
-    reserved(&ann, "POST", &versions, body("no schema")).await;
+    let invalid = ann.call("POST", &versions, body("no schema")).await;
+    assert_eq!(invalid.1["error_code"], 42_201);
     let id = apply.register(subject, &one).await;
     // As a producer does that registers at its start: written otherwise, and normalized too.
     assert_eq!(ann.register(subject, &one).await, id);

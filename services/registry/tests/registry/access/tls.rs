@@ -5,11 +5,11 @@ use std::time::Instant;
 use meshwork_model::units::HumanDuration;
 use meshwork_registry::access::TlsConfig;
 use meshwork_registry::{Config, Context, Error};
-use meshwork_testkit::unique;
+use meshwork_testkit::{unique, wait_until};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::{DEADLINE, Pki, UNUSABLE, User, metric, until};
+use super::{DEADLINE, Pki, UNUSABLE, User, metric};
 use crate::harness::Registry;
 
 fn config(pki: &Pki) -> Config {
@@ -82,7 +82,7 @@ async fn a_new_certificate_needs_no_restart() {
     let next = Pki::new();
     let (certificate, key) = next.server();
     pki.file("server.pem", &certificate);
-    until("the certificate without its key is seen", || async {
+    wait_until("the certificate without its key is seen", || async {
         metric(&registry, UNUSABLE) > 0
     })
     .await;
@@ -90,7 +90,7 @@ async fn a_new_certificate_needs_no_restart() {
         .ok("GET", "/subjects", None)
         .await;
     pki.file("server.key", &key);
-    until("the new certificate", || async {
+    wait_until("the new certificate", || async {
         let user = User::nobody(&next, &registry);
         user.request("GET", "/subjects").send().await.is_ok()
     })

@@ -2,6 +2,7 @@
 //! on the page of a product, in the message that announces a new version. Whether a change breaks
 //! anybody is `compatibility`'s to say.
 
+mod fields;
 mod path;
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,7 @@ use std::fmt;
 
 use crate::schema::Schema;
 
+pub use fields::fields;
 pub use words::in_words;
 
 /// Changes that are listed: more than anyone reads.

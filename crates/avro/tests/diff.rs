@@ -19,7 +19,7 @@ mod generator;
 
 use generator::Entropy;
 use meshwork_avro::Schema;
-use meshwork_avro::diff::{ChangeKind, diff, in_words};
+use meshwork_avro::diff::{ChangeKind, diff, fields, in_words};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
@@ -123,6 +123,11 @@ proptest! {
             old.normal_form() == new.normal_form(),
             "{} {} {:?}", old.to_text(), new.to_text(), found
         );
+        // What was added stands among the fields of the new schema, under the same name.
+        let all: Vec<String> = fields(&new).into_iter().map(|(place, _)| place).collect();
+        for change in found.changes.iter().filter(|c| c.kind == ChangeKind::FieldAdded) {
+            prop_assert!(all.contains(&change.place), "{} {:?}", change.place, all);
+        }
         let back = diff(&new, &old);
         prop_assert_eq!(found.changes.is_empty(), back.changes.is_empty());
         let of = |diff: &meshwork_avro::diff::Diff, kind| {

@@ -2,35 +2,32 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use meshwork_model::name::SchemaId;
 use reqwest::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::answers::{
-    CompatibilityAnswer, ConfigAnswer, Reference, Registered, SchemaAnswer, ServerAnswer,
-    StoredSchema, SubjectVersion,
-};
+use crate::answers::{Registered, SchemaAnswer, ServerAnswer, StoredSchema, SubjectVersion};
 use crate::cache::{Beliefs, Shared};
 use crate::config::RegistryClientConfig;
 use crate::error::RegistryClientError;
 use crate::transport::{Request, Transport};
 
-type Answer<T> = Result<T, RegistryClientError>;
+pub(crate) type Answer<T> = Result<T, RegistryClientError>;
 
 /// A client of one registry. Clones share connections and caches.
 #[derive(Clone)]
 pub struct RegistryClient {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
-    transport: Transport,
-    startup_timeout: Duration,
+pub(crate) struct Inner {
+    pub(crate) transport: Transport,
+    pub(crate) startup_timeout: Duration,
     schemas: Shared<SchemaId, Arc<StoredSchema>>,
-    members: Shared<(String, SchemaId), bool>,
+    pub(crate) members: Shared<(String, SchemaId), bool>,
 }
 
 impl fmt::Debug for RegistryClient {
@@ -41,14 +38,7 @@ impl fmt::Debug for RegistryClient {
     }
 }
 
-#[derive(Serialize)]
-struct SchemaBody<'a> {
-    schema: &'a str,
-    #[serde(skip_serializing_if = "<[Reference]>::is_empty")]
-    references: &'a [Reference],
-}
-
-fn body(value: &impl Serialize) -> Option<Vec<u8>> {
+pub(crate) fn body(value: &impl Serialize) -> Option<Vec<u8>> {
     // Strings and numbers always have a JSON form.
     serde_json::to_vec(value).ok()
 }
@@ -161,115 +151,6 @@ impl RegistryClient {
         })
     }
 
-    /// Registers a schema under `subject`, or finds that it is there: the same text always gives
-    /// the same id. `normalize` stores Confluent's normal form.
-    ///
-    /// # Errors
-    /// [`RegistryClientError::Incompatible`], an invalid schema
-    /// ([`RegistryClientError::Refused`], code 42201), and others.
-    pub async fn register(
-        &self,
-        subject: &str,
-        text: &str,
-        references: &[Reference],
-        normalize: bool,
-    ) -> Answer<Registered> {
-        let what = format!("registration under subject `{subject}`");
-        let query: &[(&str, &str)] = if normalize {
-            &[("normalize", "true")]
-        } else {
-            &[]
-        };
-        let answer: SchemaAnswer = self
-            .send(Request {
-                what: what.clone(),
-                method: Method::POST,
-                path: vec!["subjects", subject, "versions"],
-                query,
-                body: body(&SchemaBody {
-                    schema: text,
-                    references,
-                }),
-            })
-            .await
-            .map_err(|error| incompatible(subject, error))?;
-        let registered = if answer.version.is_some() && answer.schema.is_some() {
-            self.registered(subject, &what, answer)?
-        } else {
-            // Before Confluent 8.0 the answer is the id alone.
-            self.look_up_with(subject, text, references, normalize)
-                .await?
-                .ok_or_else(|| self.lacks(&what, "version, nor can it be looked up"))?
-        };
-        // What was written is known to be there, and is likely to be asked for next.
-        self.inner
-            .members
-            .insert((subject.to_owned(), registered.id), true);
-        Ok(registered)
-    }
-
-    /// As [`Self::register`], and waits for a registry that does not answer yet, up to
-    /// `startup_timeout`: for services that start together with it.
-    ///
-    /// # Errors
-    /// As [`Self::register`].
-    pub async fn register_at_start(&self, subject: &str, text: &str) -> Answer<Registered> {
-        let started = Instant::now();
-        loop {
-            match self.register(subject, text, &[], false).await {
-                Err(error)
-                    if error.is_unavailable() && started.elapsed() < self.inner.startup_timeout =>
-                {
-                    tracing::info!(%error, "waiting for the registry");
-                    tokio::time::sleep(Duration::from_millis(200)).await;
-                }
-                answer => return answer,
-            }
-        }
-    }
-
-    /// The version of `subject` that holds this text; none where it has none.
-    ///
-    /// # Errors
-    /// An invalid schema ([`RegistryClientError::Refused`]), and others.
-    pub async fn look_up(&self, subject: &str, text: &str) -> Answer<Option<Registered>> {
-        self.look_up_with(subject, text, &[], false).await
-    }
-
-    /// As [`Self::look_up`], with references and normal form.
-    ///
-    /// # Errors
-    /// As [`Self::look_up`].
-    pub async fn look_up_with(
-        &self,
-        subject: &str,
-        text: &str,
-        references: &[Reference],
-        normalize: bool,
-    ) -> Answer<Option<Registered>> {
-        let what = format!("look-up under subject `{subject}`");
-        let query: &[(&str, &str)] = if normalize {
-            &[("normalize", "true")]
-        } else {
-            &[]
-        };
-        let answer = self
-            .send(Request {
-                what: what.clone(),
-                method: Method::POST,
-                path: vec!["subjects", subject],
-                query,
-                body: body(&SchemaBody {
-                    schema: text,
-                    references,
-                }),
-            })
-            .await;
-        optional(answer)?
-            .map(|answer| self.registered(subject, &what, answer))
-            .transpose()
-    }
-
     /// The latest version of `subject`; none where the subject is not there.
     ///
     /// # Errors
@@ -330,80 +211,12 @@ impl RegistryClient {
         }
     }
 
-    /// Whether `text` could be registered under `subject`, with every reason where not. A subject
-    /// that is not there takes anything.
-    ///
-    /// # Errors
-    /// The registry can't be asked. With most registries an invalid schema is a verdict, not an
-    /// error.
-    pub async fn compatibility(&self, subject: &str, text: &str) -> Answer<CompatibilityAnswer> {
-        self.compatibility_with(subject, text, &[]).await
-    }
-
-    /// As [`Self::compatibility`], with references.
-    ///
-    /// # Errors
-    /// As [`Self::compatibility`].
-    pub async fn compatibility_with(
+    pub(crate) fn registered(
         &self,
         subject: &str,
-        text: &str,
-        references: &[Reference],
-    ) -> Answer<CompatibilityAnswer> {
-        let answer = self
-            .send(Request {
-                what: format!("compatibility with subject `{subject}`"),
-                method: Method::POST,
-                path: vec!["compatibility", "subjects", subject, "versions"],
-                query: &[("verbose", "true")],
-                body: body(&SchemaBody {
-                    schema: text,
-                    references,
-                }),
-            })
-            .await;
-        Ok(optional(answer)?.unwrap_or(CompatibilityAnswer {
-            compatible: true,
-            messages: Vec::new(),
-        }))
-    }
-
-    /// The compatibility level of the subject's own; none where it follows the global one.
-    ///
-    /// # Errors
-    /// The registry can't be asked.
-    pub async fn level(&self, subject: &str) -> Answer<Option<String>> {
-        let what = format!("compatibility level of subject `{subject}`");
-        let answer = self
-            .get::<ConfigAnswer>(what, vec!["config", subject], &[])
-            .await;
-        Ok(optional(answer)?.and_then(|config| config.level))
-    }
-
-    /// Sets the compatibility level of the subject, such as `FULL_TRANSITIVE`.
-    ///
-    /// # Errors
-    /// A level that the registry doesn't know ([`RegistryClientError::Refused`]), and others.
-    pub async fn set_level(&self, subject: &str, level: &str) -> Answer<()> {
-        #[derive(Serialize)]
-        struct Body<'a> {
-            compatibility: &'a str,
-        }
-        let _: serde::de::IgnoredAny = self
-            .send(Request {
-                what: format!("compatibility level {level} for subject `{subject}`"),
-                method: Method::PUT,
-                path: vec!["config", subject],
-                query: &[],
-                body: body(&Body {
-                    compatibility: level,
-                }),
-            })
-            .await?;
-        Ok(())
-    }
-
-    fn registered(&self, subject: &str, what: &str, answer: SchemaAnswer) -> Answer<Registered> {
+        what: &str,
+        answer: SchemaAnswer,
+    ) -> Answer<Registered> {
         let lacks = |field| self.lacks(what, field);
         Ok(Registered {
             subject: answer.subject.unwrap_or_else(|| subject.to_owned()),
@@ -415,7 +228,7 @@ impl RegistryClient {
         })
     }
 
-    fn lacks(&self, what: &str, field: &str) -> RegistryClientError {
+    pub(crate) fn lacks(&self, what: &str, field: &str) -> RegistryClientError {
         RegistryClientError::BadAnswer {
             url: self.urls(),
             what: what.to_owned(),
@@ -423,7 +236,7 @@ impl RegistryClient {
         }
     }
 
-    async fn get<T: DeserializeOwned>(
+    pub(crate) async fn get<T: DeserializeOwned>(
         &self,
         what: String,
         path: Vec<&str>,
@@ -439,30 +252,16 @@ impl RegistryClient {
         .await
     }
 
-    async fn send<T: DeserializeOwned>(&self, request: Request<'_>) -> Answer<T> {
+    pub(crate) async fn send<T: DeserializeOwned>(&self, request: Request<'_>) -> Answer<T> {
         self.inner.transport.send(&request).await
     }
 }
 
-fn optional<T>(answer: Answer<T>) -> Answer<Option<T>> {
+pub(crate) fn optional<T>(answer: Answer<T>) -> Answer<Option<T>> {
     match answer {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error),
-    }
-}
-
-fn incompatible(subject: &str, error: RegistryClientError) -> RegistryClientError {
-    match error {
-        RegistryClientError::Refused {
-            code: 409 | 40901,
-            message,
-            ..
-        } => RegistryClientError::Incompatible {
-            subject: subject.to_owned(),
-            message,
-        },
-        other => other,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the client is told.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use meshwork_model::units::{ByteSize, HumanDuration};
 use schemars::JsonSchema;
@@ -13,9 +14,21 @@ pub struct RegistryClientConfig {
     /// Base URLs of one registry's instances; the first that answers is kept until it fails. User
     /// and password may be given in the URL.
     pub urls: Vec<String>,
-    /// Token sent as `Authorization: Bearer …`; none by default.
+    /// User for basic authentication, for URLs that name none. `--registry-user`,
+    /// `MESHWORK_REGISTRY_USER`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The user's password. `--registry-password`, `MESHWORK_REGISTRY_PASSWORD`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+    /// Token sent as `Authorization: Bearer …`; none by default, else it wins over a user.
+    /// `--registry-token`, `MESHWORK_REGISTRY_TOKEN`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bearer_token: Option<String>,
+    /// File of certificates (PEM) that are trusted beside the system's. `--registry-ca-file`,
+    /// `MESHWORK_REGISTRY_CA_FILE`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
     /// Limit for one request, answer included. Default `10s`: a registry that forwards to its
     /// writer and waits for Kafka answers well within it.
     pub timeout: HumanDuration,
@@ -47,7 +60,10 @@ impl Default for RegistryClientConfig {
     fn default() -> Self {
         Self {
             urls: vec!["http://127.0.0.1:8081".to_owned()],
+            user: None,
+            password: None,
             bearer_token: None,
+            ca_file: None,
             timeout: HumanDuration::from_secs(10),
             connect_timeout: HumanDuration::from_secs(3),
             retries: 4,

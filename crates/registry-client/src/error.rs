@@ -68,6 +68,29 @@ pub enum RegistryClientError {
         /// What did not fit.
         detail: String,
     },
+    /// A longer answer than is read.
+    #[error(
+        "the registry at {url} answered {what} with more than {limit} bytes, which are the limit \
+         (registry.client.max_answer_bytes)"
+    )]
+    TooLong {
+        /// Where.
+        url: String,
+        /// What was asked for.
+        what: String,
+        /// Bytes that are read.
+        limit: usize,
+    },
+    /// A file named in the configuration that can't be used.
+    #[error("{option} {} can't be used: {why}", path.display())]
+    File {
+        /// The option.
+        option: &'static str,
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        why: String,
+    },
     /// A stored schema that can't be used.
     #[error("schema {id} can't be used: {detail}")]
     Schema {

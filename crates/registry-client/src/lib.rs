@@ -9,6 +9,9 @@ pub mod config;
 pub mod error;
 pub mod framing;
 pub mod mesh;
+pub mod registration;
+mod scopes;
+pub mod stored;
 mod transport;
 
 pub use answers::{CompatibilityAnswer, Reference, Registered, StoredSchema};
@@ -17,3 +20,5 @@ pub use config::RegistryClientConfig;
 pub use error::RegistryClientError;
 pub use framing::{FramingError, frame, unframe};
 pub use mesh::{MeshError, MeshReader, MeshWriter};
+pub use registration::Draft;
+pub use stored::{Shown, StoredVersion, Wanted};

@@ -1,5 +1,7 @@
 //! One request to one of several instances: bounded time, bounded answer, bounded retries.
 
+use std::io::Read as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -59,7 +61,7 @@ fn without_credentials(url: &str) -> String {
     }
 }
 
-fn endpoint(text: &str, bearer: Option<&str>) -> Result<Endpoint, RegistryClientError> {
+fn endpoint(text: &str, config: &RegistryClientConfig) -> Result<Endpoint, RegistryClientError> {
     let bad = |why: String| RegistryClientError::Url {
         url: without_credentials(text),
         why,
@@ -68,15 +70,20 @@ fn endpoint(text: &str, bearer: Option<&str>) -> Result<Endpoint, RegistryClient
     if !matches!(url.scheme(), "http" | "https") || url.cannot_be_a_base() {
         return Err(bad("it is neither http nor https".to_owned()));
     }
-    let user = (!url.username().is_empty()).then(|| {
-        let decode = |text: &str| percent_decode(text);
-        (decode(url.username()), url.password().map(decode))
-    });
+    let user = if url.username().is_empty() {
+        let user = config.user.clone();
+        user.map(|user| (user, config.password.clone()))
+    } else {
+        let password = url.password().map(percent_decode);
+        Some((percent_decode(url.username()), password))
+    };
     let _ = url.set_username("");
     let _ = url.set_password(None);
     url.set_query(None);
     url.set_fragment(None);
-    let authorization = bearer
+    let authorization = config
+        .bearer_token
+        .as_deref()
         .map(|token| {
             let mut value = header::HeaderValue::from_str(&format!("Bearer {token}"))
                 .map_err(|_| bad("the bearer token has control characters".to_owned()))?;
@@ -89,6 +96,26 @@ fn endpoint(text: &str, bearer: Option<&str>) -> Result<Endpoint, RegistryClient
         authorization,
         user,
     })
+}
+
+/// Largest file of certificates read; the bundle of all public authorities has 250 KiB.
+const MAX_CA_BYTES: u64 = 4 << 20;
+
+fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, RegistryClientError> {
+    let bad = |why: String| RegistryClientError::File {
+        option: "ca_file",
+        path: path.to_owned(),
+        why,
+    };
+    let mut pem = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(MAX_CA_BYTES).read_to_end(&mut pem))
+        .map_err(|e| bad(e.to_string()))?;
+    let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|e| bad(chain(&e)))?;
+    if certificates.is_empty() {
+        return Err(bad("it holds no certificate in PEM form".to_owned()));
+    }
+    Ok(certificates)
 }
 
 /// `%41` to `A`; anything else stays as it is.
@@ -115,7 +142,7 @@ impl Transport {
         let endpoints: Vec<Endpoint> = config
             .urls
             .iter()
-            .map(|url| endpoint(url, config.bearer_token.as_deref()))
+            .map(|url| endpoint(url, config))
             .collect::<Result<_, _>>()?;
         if endpoints.is_empty() {
             return Err(RegistryClientError::Url {
@@ -123,11 +150,15 @@ impl Transport {
                 why: "none is given".to_owned(),
             });
         }
-        let http = Client::builder()
+        let mut http = Client::builder()
             .timeout(config.timeout.get())
             .connect_timeout(config.connect_timeout.get())
             .redirect(reqwest::redirect::Policy::limited(3))
-            .user_agent(concat!("meshwork/", env!("CARGO_PKG_VERSION")))
+            .user_agent(concat!("meshwork/", env!("CARGO_PKG_VERSION")));
+        if let Some(path) = &config.ca_file {
+            http = http.tls_certs_merge(certificates(path)?);
+        }
+        let http = http
             .build()
             .map_err(|e| RegistryClientError::Setup(chain(&e)))?;
         Ok(Self {
@@ -147,6 +178,22 @@ impl Transport {
             .map(|e| e.url.as_str().trim_end_matches('/'))
             .collect();
         urls.join(", ")
+    }
+
+    /// The `Date` header of whatever the first endpoint answers at its root.
+    pub(crate) async fn date(&self) -> Result<Option<String>, RegistryClientError> {
+        let Some(endpoint) = self.endpoints.first() else {
+            return Ok(None);
+        };
+        let answered = self.http.get(endpoint.url.clone()).send().await;
+        let response = answered.map_err(|e| RegistryClientError::Unavailable {
+            what: "its date".to_owned(),
+            urls: self.urls(),
+            attempts: 1,
+            detail: chain(&e),
+        })?;
+        let date = response.headers().get(header::DATE);
+        Ok(date.and_then(|date| Some(date.to_str().ok()?.to_owned())))
     }
 
     /// Sends `request` until it is answered or the retries are used up, and reads the answer.
@@ -242,10 +289,11 @@ impl Transport {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|e| again(chain(&e)))? {
             if body.len() + chunk.len() > self.max_answer_bytes {
-                return Err(bad(format!(
-                    "the answer is longer than {} bytes (max_answer_bytes)",
-                    self.max_answer_bytes
-                )));
+                return Err(Attempt::Done(RegistryClientError::TooLong {
+                    url: base(),
+                    what: request.what.clone(),
+                    limit: self.max_answer_bytes,
+                }));
             }
             body.extend_from_slice(&chunk);
         }
@@ -307,7 +355,11 @@ mod tests {
 
     #[test]
     fn credentials_are_taken_out_of_the_url() {
-        let endpoint = endpoint("https://me:p%40ss@registry.example/base/", None).unwrap();
+        let endpoint = endpoint(
+            "https://me:p%40ss@registry.example/base/",
+            &RegistryClientConfig::default(),
+        )
+        .unwrap();
         assert_eq!(endpoint.url.as_str(), "https://registry.example/base/");
         assert_eq!(
             endpoint.user,
@@ -322,7 +374,8 @@ mod tests {
             "me:secret@host",
             "://me:secret@host",
         ] {
-            let error = endpoint(url, None).err().unwrap().to_string();
+            let config = RegistryClientConfig::default();
+            let error = endpoint(url, &config).err().unwrap().to_string();
             assert!(!error.contains("secret"), "{error}");
         }
     }

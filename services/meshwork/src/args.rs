@@ -7,13 +7,20 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod connect;
 mod data;
+mod doctor;
 mod look;
 mod product;
+mod schema;
 
 pub(crate) use connect::ConnectArgs;
 pub(crate) use data::{ConsumeArgs, ProduceArgs};
+pub(crate) use doctor::DoctorArgs;
 pub(crate) use look::{CatalogCommand, LineageCommand, LookArgs, Output, SloCommand};
-pub(crate) use product::{CheckFormat, ProductCommand, SchemaCommand, ValidateArgs};
+pub(crate) use product::{CheckFormat, ProductCommand};
+pub(crate) use schema::{
+    CheckArgs, DiffArgs, DraftArgs, ExportArgs, GetArgs, ImportArgs, ListArgs, RegisterArgs,
+    SchemaCommand, SchemaType, ShowArgs, ValidateArgs,
+};
 
 /// The data mesh backbone for event streams on Kafka.
 #[derive(Debug, Parser)]
@@ -46,7 +53,7 @@ pub(crate) enum Command {
     /// Checks, plans, applies and shows data products
     #[command(subcommand)]
     Product(ProductCommand),
-    /// Looks at schemas and at what is encoded under them
+    /// Checks, registers, compares, shows and moves schemas
     #[command(subcommand)]
     Schema(SchemaCommand),
     /// JSON lines in, Avro on the wire
@@ -62,6 +69,9 @@ pub(crate) enum Command {
     /// How the promises of freshness stand
     #[command(subcommand)]
     Slo(SloCommand),
+    /// What is wrong with this set-up, and how to mend it; exit code 1 on an error
+    #[command(after_help = doctor::EXAMPLES)]
+    Doctor(DoctorArgs),
     /// Prints the reference of the configuration file
     Config,
     /// Prints the completion script of a shell

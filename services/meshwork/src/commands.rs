@@ -4,6 +4,7 @@ mod api;
 mod catalog;
 mod consume;
 mod demo;
+mod doctor;
 mod lineage;
 mod names;
 mod produce;
@@ -66,6 +67,7 @@ pub(crate) async fn run(cli: Cli, mut config: Config) -> anyhow::Result<Exit> {
         Command::Catalog(command) => catalog::run(command, config).await,
         Command::Lineage(command) => lineage::run(command, &config).await,
         Command::Slo(command) => slo::run(command, config).await,
+        Command::Doctor(args) => doctor::run(&args, config).await,
         Command::Config => print_reference(),
         Command::Completion { shell } => print_completion(shell),
     };

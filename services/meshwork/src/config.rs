@@ -205,6 +205,19 @@ impl Config {
         if let Some(url) = &args.registry_url {
             self.registry.url = Some(url.clone());
         }
+        let client = &mut self.registry.client;
+        for (given, kept) in [
+            (&args.registry_user, &mut client.user),
+            (&args.registry_password, &mut client.password),
+            (&args.registry_token, &mut client.bearer_token),
+        ] {
+            if given.is_some() {
+                kept.clone_from(given);
+            }
+        }
+        if args.registry_ca_file.is_some() {
+            client.ca_file.clone_from(&args.registry_ca_file);
+        }
         Ok(())
     }
 
@@ -297,9 +310,11 @@ mod tests {
             .connect(&ConnectArgs {
                 bootstrap_server: Some("flag:1".into()),
                 properties: vec![("security.protocol".into(), "ssl".into())],
+                registry_user: Some("ann".into()),
                 ..ConnectArgs::default()
             })
             .unwrap();
+        assert_eq!(config.registry_client().user.as_deref(), Some("ann"));
         assert_eq!(config.kafka.bootstrap_servers, "flag:1");
         assert_eq!(config.kafka.properties["security.protocol"], "ssl");
         assert_eq!(config.registry_client().urls, ["http://file:2"]);

@@ -111,10 +111,10 @@ impl Teller {
         for topic in [ControlTopic::CatalogChanges, ControlTopic::Audit] {
             control::ensure(&admin, topic).await?;
         }
-        let encoders = Encoders {
-            changes: self.encoder(ControlTopic::CatalogChanges).await?,
-            events: self.encoder(ControlTopic::Audit).await?,
-        };
+        // Registered with the first that is told, so that an empty registry stays empty until it is
+        // written to: what is imported into it brings ids from 1 on. In IMPORT mode this is refused,
+        // and done again until the mode is another one.
+        let mut encoders = None;
         let group = format!("{}-changes", group_of(topic));
         // Fences the teller of an older term, so that the offset below is the last word.
         let producer =
@@ -137,9 +137,17 @@ impl Teller {
                 let Some(last) = records.last() else { continue };
                 // The state must be that of the record, or later.
                 self.shared.applied(last.offset).await;
-                let told = self.tell_all(records, &encoders)?;
+                let told = self.tell_all(records)?;
                 next = last.offset + 1;
                 if !told.is_empty() {
+                    let encoders = match &mut encoders {
+                        Some(encoders) => encoders,
+                        none => none.insert(self.encoders().await?),
+                    };
+                    let told = told
+                        .into_iter()
+                        .map(|told| told.encode(encoders))
+                        .collect::<Result<_, _>>()?;
                     producer
                         .commit_with_progress(told, progress(&group, topic, next))
                         .await?;
@@ -205,6 +213,13 @@ impl Teller {
         }
     }
 
+    async fn encoders(&self) -> Result<Encoders, Failure> {
+        Ok(Encoders {
+            changes: self.encoder(ControlTopic::CatalogChanges).await?,
+            events: self.encoder(ControlTopic::Audit).await?,
+        })
+    }
+
     /// The registry keeps the schemas of what it writes itself.
     async fn encoder<T: MeshRecord>(&self, topic: ControlTopic) -> Result<MeshWriter<T>, Failure> {
         let subject = Subject::new(&format!("{}-value", topic.name()));
@@ -230,11 +245,7 @@ impl Teller {
         Ok(MeshWriter::with_id(id)?)
     }
 
-    fn tell_all(
-        &self,
-        records: &[InRecord],
-        encoders: &Encoders,
-    ) -> Result<Vec<OwnedOutRecord>, Failure> {
+    fn tell_all(&self, records: &[InRecord]) -> Result<Vec<ToldOf>, Failure> {
         let mut out = Vec::new();
         for record in records {
             let (Some(key), Some(instance)) = (&record.key, record.header(WRITER_HEADER)) else {
@@ -253,22 +264,48 @@ impl Teller {
             let told = self
                 .shared
                 .read(|state| tell(&own, &actor, state, &self.shared.texts))?;
-            if let Some(change) = told.change {
-                let topic = ControlTopic::CatalogChanges.name();
-                let value = encoders.changes.encode(&change)?;
-                out.push(message(topic, key_of(&change), value, &own));
-            }
-            if let Some(event) = told.event {
-                let value = encoders.events.encode(&event)?;
-                out.push(message(
-                    ControlTopic::Audit.name(),
-                    event.actor,
-                    value,
-                    &own,
-                ));
-            }
+            let source = AuditEvent::id_of_change(own.topic, 0, own.offset);
+            out.extend(told.change.map(|change| ToldOf {
+                source: source.clone(),
+                what: What::Change(Box::new(change)),
+            }));
+            out.extend(told.event.map(|event| ToldOf {
+                source,
+                what: What::Event(Box::new(event)),
+            }));
         }
         Ok(out)
+    }
+}
+
+/// What is told of a record, not encoded yet.
+struct ToldOf {
+    /// The record, `<topic>@<partition>:<offset>`.
+    source: String,
+    what: What,
+}
+
+enum What {
+    Change(Box<ProductChange>),
+    Event(Box<AuditEvent>),
+}
+
+impl ToldOf {
+    fn encode(self, encoders: &Encoders) -> Result<OwnedOutRecord, Failure> {
+        let (topic, key, value) = match self.what {
+            What::Change(change) => {
+                let value = encoders.changes.encode(&change)?;
+                (ControlTopic::CatalogChanges, key_of(&change), value)
+            }
+            What::Event(event) => {
+                let value = encoders.events.encode(&event)?;
+                (ControlTopic::Audit, event.actor, value)
+            }
+        };
+        Ok(OwnedOutRecord {
+            headers: vec![(SOURCE_HEADER.to_owned(), Bytes::from(self.source))],
+            ..OwnedOutRecord::new(topic.name(), Bytes::from(key), Bytes::from(value))
+        })
     }
 }
 
@@ -276,14 +313,6 @@ fn progress(group: &str, topic: &str, next: i64) -> Progress {
     Progress {
         group: group.to_owned(),
         next: vec![(topic.to_owned(), 0, next)],
-    }
-}
-
-fn message(topic: &str, key: String, value: Vec<u8>, of: &OwnRecord<'_>) -> OwnedOutRecord {
-    let source = AuditEvent::id_of_change(of.topic, 0, of.offset);
-    OwnedOutRecord {
-        headers: vec![(SOURCE_HEADER.to_owned(), Bytes::from(source))],
-        ..OwnedOutRecord::new(topic, Bytes::from(key), Bytes::from(value))
     }
 }
 

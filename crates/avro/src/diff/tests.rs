@@ -410,3 +410,29 @@ fn a_line_has_as_many_changes_as_go_in() {
     );
     assert_eq!(in_words(&Diff::default(), 100), "too large to compare");
 }
+
+#[test]
+fn all_fields_are_listed_in_order() {
+    let schema = Schema::parse(&record(
+        r#"{"name":"a","type":{"type":"record","name":"I","fields":[{"name":"x","type":"int","default":1},{"name":"me","type":["null","I"]}]}},{"name":"l","type":{"type":"array","items":["null","I","string",{"type":"record","name":"J","fields":[{"name":"y","type":"bytes"}]}]}}"#,
+    ))
+    .unwrap();
+    let listed = fields(&schema);
+    let listed: Vec<(&str, &str)> = listed
+        .iter()
+        .map(|(p, w)| (p.as_str(), w.as_str()))
+        .collect();
+    assert_eq!(
+        listed,
+        [
+            ("field a", "record a.I (no default)"),
+            ("field a.x", "int (default 1)"),
+            ("field a.me", "null | record a.I (no default)"),
+            (
+                "field l",
+                "array of (null | record a.I | string | record a.J) (no default)"
+            ),
+            ("field l[]<a.J>.y", "bytes (no default)"),
+        ]
+    );
+}

@@ -68,6 +68,10 @@ pub struct TopicInfo {
     pub name: String,
     /// Number of partitions.
     pub partitions: i32,
+    /// Replicas of the partition that has fewest.
+    pub replication: usize,
+    /// Replicas in sync of the partition that has fewest.
+    pub in_sync: usize,
     /// Whether it is Kafka's own, such as `__consumer_offsets`.
     pub internal: bool,
     /// Kafka's id of this topic (base64 of a UUID): a topic that is deleted and made anew under
@@ -323,6 +327,8 @@ fn info(topic: raw::DescribedTopic) -> TopicInfo {
     TopicInfo {
         name: topic.name,
         partitions: i32::try_from(topic.partitions).unwrap_or(i32::MAX),
+        replication: topic.replication,
+        in_sync: topic.in_sync,
         internal: topic.internal,
         id: topic.id,
     }

@@ -507,6 +507,10 @@ pub(crate) struct DescribedTopic {
     pub(crate) id: String,
     pub(crate) internal: bool,
     pub(crate) partitions: usize,
+    /// Replicas of the partition that has fewest.
+    pub(crate) replication: usize,
+    /// Replicas in sync of the partition that has fewest.
+    pub(crate) in_sync: usize,
 }
 
 /// Describes topics; those that are not there are left out.
@@ -551,7 +555,15 @@ pub(crate) fn describe_topics(
                         return Err(failure);
                     }
                     let mut partitions = 0;
-                    c::rd_kafka_TopicDescription_partitions(*topic, &raw mut partitions);
+                    let each = c::rd_kafka_TopicDescription_partitions(*topic, &raw mut partitions);
+                    let (mut replication, mut in_sync) = (usize::MAX, usize::MAX);
+                    for partition in items(each, partitions) {
+                        let (mut all, mut synced) = (0, 0);
+                        c::rd_kafka_TopicPartitionInfo_replicas(*partition, &raw mut all);
+                        c::rd_kafka_TopicPartitionInfo_isr(*partition, &raw mut synced);
+                        replication = replication.min(all);
+                        in_sync = in_sync.min(synced);
+                    }
                     described.push(DescribedTopic {
                         name: text(c::rd_kafka_TopicDescription_name(*topic)),
                         id: text(c::rd_kafka_Uuid_base64str(
@@ -559,6 +571,8 @@ pub(crate) fn describe_topics(
                         )),
                         internal: c::rd_kafka_TopicDescription_is_internal(*topic) != 0,
                         partitions,
+                        replication: if partitions == 0 { 0 } else { replication },
+                        in_sync: if partitions == 0 { 0 } else { in_sync },
                     });
                 }
             }

@@ -24,6 +24,7 @@ async fn topics_are_created_once_looked_at_altered_and_deleted() {
         (info.name.as_str(), info.partitions, info.internal),
         (name.as_str(), 2, false)
     );
+    assert_eq!((info.replication, info.in_sync), (1, 1));
     assert!(!info.id.is_empty());
     assert!(admin.topics().await.unwrap().contains(&info));
     assert_eq!(admin.topic(&unique("nowhere")).await.unwrap(), None);

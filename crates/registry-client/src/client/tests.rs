@@ -243,7 +243,7 @@ async fn an_endless_answer_is_not_read_to_its_end() {
     .unwrap();
     let error = client.schema(id(7)).await.unwrap_err();
     assert!(
-        matches!(&error, RegistryClientError::BadAnswer { detail, .. } if detail.contains("max_answer_bytes")),
+        matches!(&error, RegistryClientError::TooLong { limit: 5, .. }),
         "{error}"
     );
 }
@@ -255,4 +255,80 @@ async fn no_url_is_refused() {
         ..RegistryClientConfig::default()
     };
     assert!(RegistryClient::new(&config).is_err());
+}
+
+#[tokio::test]
+async fn credentials_of_the_configuration_are_sent() {
+    let heard = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let router = Router::new().fallback({
+        let heard = Arc::clone(&heard);
+        async move |request: Request| {
+            let sent = request.headers().get("authorization").cloned();
+            heard
+                .lock()
+                .unwrap()
+                .push(sent.map(|value| value.to_str().unwrap().to_owned()));
+            STRING
+        }
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let plain = RegistryClientConfig::new(format!("http://{address}"));
+    let user = RegistryClientConfig {
+        user: Some("ann".to_owned()),
+        password: Some("s:cret".to_owned()),
+        ..plain.clone()
+    };
+    let in_url = RegistryClientConfig {
+        urls: vec![format!("http://bob:pw@{address}")],
+        ..user.clone()
+    };
+    let token = RegistryClientConfig {
+        bearer_token: Some("t0ken".to_owned()),
+        ..user.clone()
+    };
+    for config in [&plain, &user, &in_url, &token] {
+        assert!(!format!("{config:?}").contains("cret"));
+        let client = RegistryClient::new(config).unwrap();
+        client.schema(id(7)).await.unwrap();
+    }
+    let expected = [
+        None,
+        Some("Basic YW5uOnM6Y3JldA=="),
+        Some("Basic Ym9iOnB3"),
+        Some("Bearer t0ken"),
+    ];
+    let heard = heard.lock().unwrap();
+    assert_eq!(
+        heard.iter().map(Option::as_deref).collect::<Vec<_>>(),
+        expected
+    );
+}
+
+#[test]
+fn a_file_of_certificates_that_holds_none_is_named() {
+    for path in ["/nonexistent/ca.pem", "/dev/null"] {
+        let config = RegistryClientConfig {
+            ca_file: Some(path.into()),
+            ..RegistryClientConfig::default()
+        };
+        let error = RegistryClient::new(&config).err().unwrap().to_string();
+        assert!(error.contains("ca_file") && error.contains(path), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_compares_with_one_version_only_is_asked_for_the_latest() {
+    let stub = Stub::new(|_, path| {
+        if path.ends_with("/latest") {
+            (200, r#"{"is_compatible":false,"messages":["m"]}"#)
+        } else {
+            (404, r#"{"error_code":404,"message":"HTTP 404 Not Found"}"#)
+        }
+    })
+    .await;
+    let verdict = stub.client().compatibility("s", "\"int\"").await.unwrap();
+    assert!(!verdict.compatible && verdict.messages == ["m"]);
+    assert_eq!(stub.asked(), 2);
 }

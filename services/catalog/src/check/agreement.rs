@@ -1,6 +1,6 @@
 //! Whether a contract and its Avro schema say the same, column by column.
 
-use meshwork_avro::{Kind, LogicalType, NodeId, ParseFault, Record, Schema, Validator};
+use meshwork_avro::{Kind, LogicalType, NodeId, ParseError, ParseFault, Record, Schema, Validator};
 use meshwork_model::contract::{Column, Contract};
 use meshwork_model::finding::place::{JsonPlaces, Step};
 use meshwork_model::finding::{Code, Finding, Findings, Level, Position, nearest};
@@ -13,13 +13,7 @@ pub fn parse(file: &SourceFile, findings: &mut Findings) -> Option<Schema> {
     match Schema::parse(&file.text) {
         Ok(schema) => Some(schema),
         Err(error) => {
-            let at = match &error.fault {
-                ParseFault::Json(_) => json_fault_place(&file.text),
-                // A name may be defined further down, so only the end tells that it is not; where it
-                // was used is then found by its text.
-                ParseFault::Undefined(name) => name_place(&file.text, name),
-                _ => JsonPlaces::new(&file.text).of(&steps(&error.pointer)),
-            };
+            let at = place_of(&file.text, &error);
             findings.push(Finding::error(
                 Code::Schema,
                 &file.path,
@@ -28,6 +22,22 @@ pub fn parse(file: &SourceFile, findings: &mut Findings) -> Option<Schema> {
             ));
             None
         }
+    }
+}
+
+/// Where in its text a schema does not parse, as far as can be told.
+#[must_use]
+pub fn place_of(text: &str, error: &ParseError) -> Option<Position> {
+    match &error.fault {
+        ParseFault::Json(_) => json_fault_place(text),
+        // A name may be defined further down, so only the end tells that it is not; where it was
+        // used is then found by its text.
+        ParseFault::Undefined(name) => name_place(text, name),
+        // What is wrong is in one member of the type that is pointed to.
+        ParseFault::InvalidName(name) | ParseFault::Order(name) => {
+            name_place(text, name).or_else(|| JsonPlaces::new(text).of(&steps(&error.pointer)))
+        }
+        _ => JsonPlaces::new(text).of(&steps(&error.pointer)),
     }
 }
 

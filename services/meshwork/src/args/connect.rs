@@ -13,6 +13,33 @@ pub(crate) struct ConnectArgs {
     /// Default <http://127.0.0.1:8081>.
     #[arg(long, env = "MESHWORK_REGISTRY_URL", value_name = "URL")]
     pub(crate) registry_url: Option<String>,
+    /// User for basic authentication at the registry.
+    #[arg(
+        long,
+        env = "MESHWORK_REGISTRY_USER",
+        value_name = "NAME",
+        hide_env_values = true
+    )]
+    pub(crate) registry_user: Option<String>,
+    /// The user's password; better given in the environment, where others don't see it.
+    #[arg(
+        long,
+        env = "MESHWORK_REGISTRY_PASSWORD",
+        value_name = "PASSWORD",
+        hide_env_values = true
+    )]
+    pub(crate) registry_password: Option<String>,
+    /// Bearer token for the registry; it wins over a user.
+    #[arg(
+        long,
+        env = "MESHWORK_REGISTRY_TOKEN",
+        value_name = "TOKEN",
+        hide_env_values = true
+    )]
+    pub(crate) registry_token: Option<String>,
+    /// Certificates (PEM) that the registry's is trusted by, beside the system's.
+    #[arg(long, env = "MESHWORK_REGISTRY_CA_FILE", value_name = "FILE")]
+    pub(crate) registry_ca_file: Option<PathBuf>,
     /// A librdkafka property; may be given again.
     #[arg(short = 'X', value_name = "KEY=VALUE", value_parser = property)]
     pub(crate) properties: Vec<(String, String)>,

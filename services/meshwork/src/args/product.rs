@@ -1,8 +1,8 @@
-//! `meshwork product …` and `meshwork schema …`.
+//! `meshwork product …`.
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Subcommand, ValueEnum};
 
 use super::{ConnectArgs, LookArgs};
 
@@ -72,35 +72,4 @@ pub(crate) enum CheckFormat {
     Junit,
     /// Annotations of GitHub Actions.
     Github,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum SchemaCommand {
-    /// Do these bytes decode exactly under this schema?
-    Validate(ValidateArgs),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ValidateArgs {
-    /// File that holds the datum; `-`: standard input.
-    #[arg(value_name = "FILE", required_unless_present_any = ["hex", "lines"])]
-    pub(crate) datum: Option<PathBuf>,
-    /// The datum as hexadecimal digits.
-    #[arg(long, value_name = "DIGITS", conflicts_with_all = ["datum", "lines"])]
-    pub(crate) hex: Option<String>,
-    /// Reads `{"schema": …, "hex": "…"}` a line from standard input, and answers a line each.
-    #[arg(long, conflicts_with_all = ["datum", "schema", "subject"])]
-    pub(crate) lines: bool,
-    /// Schema file (`.avsc`).
-    #[arg(long, value_name = "FILE", conflicts_with = "subject")]
-    pub(crate) schema: Option<PathBuf>,
-    /// Subject whose latest schema is taken from the registry.
-    #[arg(long, value_name = "SUBJECT")]
-    pub(crate) subject: Option<String>,
-    /// The datum has Confluent's prefix: 00 and the schema's id. Without --schema and --subject
-    /// the schema is looked up by that id.
-    #[arg(long)]
-    pub(crate) framed: bool,
-    #[command(flatten)]
-    pub(crate) connect: ConnectArgs,
 }

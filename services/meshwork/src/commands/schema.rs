@@ -1,133 +1,55 @@
-//! `meshwork schema validate`: do these bytes decode exactly under this schema?
+//! `meshwork schema …`: against any registry with Confluent's API.
 
-use std::io::{BufReader, BufWriter, Read as _, Write as _};
-use std::path::Path;
-
-use anyhow::{Context as _, bail};
-use meshwork_avro::{Schema, Validator};
-use meshwork_client::validate::{Framing, unframe, validate_lines};
-use meshwork_model::name::SchemaId;
-use meshwork_registry_client::RegistryClient;
+mod check;
+mod compare;
+mod files;
+mod graphs;
+mod look;
+mod many;
+mod pages;
+mod reasons;
+mod register;
+mod transfer;
+mod validate;
 
 use super::Exit;
-use crate::args::{SchemaCommand, ValidateArgs};
+use crate::args::SchemaCommand;
 use crate::config::Config;
 
-/// Largest datum read: Kafka's records are 1 MiB by default, and seldom above 16.
-const MAX_DATUM_BYTES: u64 = 64 << 20;
-/// Largest schema file read.
-const MAX_SCHEMA_BYTES: u64 = 16 << 20;
+pub(crate) use graphs::Graphs;
+pub(crate) use pages::Pages;
 
-pub(crate) async fn run(command: SchemaCommand, config: Config) -> anyhow::Result<Exit> {
+pub(crate) async fn run(command: SchemaCommand, mut config: Config) -> anyhow::Result<Exit> {
     match command {
-        SchemaCommand::Validate(args) if args.lines => lines(),
-        SchemaCommand::Validate(args) => validate(&args, config).await,
-    }
-}
-
-/// A filter: the verdicts are its output, so its exit code says only that every line was answered.
-fn lines() -> anyhow::Result<Exit> {
-    let input = BufReader::with_capacity(1 << 16, std::io::stdin().lock());
-    let output = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
-    validate_lines(input, output)?;
-    Ok(Exit::Done)
-}
-
-async fn validate(args: &ValidateArgs, mut config: Config) -> anyhow::Result<Exit> {
-    config.connect(&args.connect)?;
-    let bytes = datum(args)?;
-    let framing = if args.framed {
-        Framing::Confluent
-    } else {
-        Framing::Bare
-    };
-    let (id, datum) = unframe(&bytes, framing)?;
-    let text = schema_text(args, id, &config).await?;
-    let schema = Schema::parse(&text).context("the schema does not parse")?;
-    let validator = Validator::compile(&schema, None).context("the schema can't be used")?;
-    let prefix = bytes.len() - datum.len();
-    let mut stdout = std::io::stdout().lock();
-    match validator.validate(datum) {
-        Ok(_) => {
-            writeln!(stdout, "valid: {} bytes decode exactly", datum.len())?;
-            Ok(Exit::Done)
+        SchemaCommand::Validate(args) if args.lines => validate::lines(),
+        SchemaCommand::Validate(args) => validate::validate(&args, config).await,
+        SchemaCommand::Check(args) => {
+            config.connect(&args.connect)?;
+            check::run(&args, &config).await
         }
-        Err(fault) => {
-            let path = if fault.path.is_empty() {
-                "/"
-            } else {
-                &fault.path
-            };
-            write!(
-                stdout,
-                "invalid: {} ({}) at {path}, byte {}",
-                fault.reason,
-                fault.reason.code(),
-                fault.offset
-            )?;
-            if prefix > 0 {
-                write!(
-                    stdout,
-                    " of the datum, {} of the value",
-                    fault.offset + prefix
-                )?;
-            }
-            writeln!(stdout)?;
-            Ok(Exit::Failed)
+        SchemaCommand::List(args) => {
+            config.connect(&args.connect)?;
+            look::list(&args, &config).await
+        }
+        SchemaCommand::Get(args) => {
+            config.connect(&args.connect)?;
+            look::get(&args, &config).await
+        }
+        SchemaCommand::Diff(args) => {
+            config.connect(&args.connect)?;
+            compare::run(&args, &config).await
+        }
+        SchemaCommand::Register(args) => {
+            config.connect(&args.connect)?;
+            register::run(&args, &config).await
+        }
+        SchemaCommand::Export(args) => {
+            config.connect(&args.connect)?;
+            transfer::export(&args, &config).await
+        }
+        SchemaCommand::Import(args) => {
+            config.connect(&args.connect)?;
+            transfer::import(&args, &config).await
         }
     }
-}
-
-fn datum(args: &ValidateArgs) -> anyhow::Result<Vec<u8>> {
-    if let Some(digits) = &args.hex {
-        let digits: String = digits.chars().filter(|c| !c.is_whitespace()).collect();
-        return hex::decode(digits).context("--hex takes pairs of hexadecimal digits");
-    }
-    let path = args.datum.as_deref().unwrap_or(Path::new("-"));
-    read(path, MAX_DATUM_BYTES)
-}
-
-async fn schema_text(
-    args: &ValidateArgs,
-    id: Option<u32>,
-    config: &Config,
-) -> anyhow::Result<String> {
-    if let Some(file) = &args.schema {
-        return String::from_utf8(read(file, MAX_SCHEMA_BYTES)?)
-            .with_context(|| format!("{} is not UTF-8", file.display()));
-    }
-    let registry = RegistryClient::new(&config.registry_client())?;
-    if let Some(subject) = &args.subject {
-        let latest = registry.latest(subject).await?;
-        let latest = latest.with_context(|| format!("subject {subject} is not known"))?;
-        return Ok(latest.schema);
-    }
-    let Some(id) = id else {
-        bail!("no schema: give --schema FILE, --subject SUBJECT, or --framed to look it up by id");
-    };
-    Ok(registry
-        .schema(SchemaId::new(i64::from(id))?)
-        .await?
-        .text
-        .to_string())
-}
-
-fn read(path: &Path, limit: u64) -> anyhow::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let read = if path == Path::new("-") {
-        std::io::stdin()
-            .lock()
-            .take(limit + 1)
-            .read_to_end(&mut bytes)
-    } else {
-        std::fs::File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes))
-    };
-    read.with_context(|| format!("{} can't be read", path.display()))?;
-    anyhow::ensure!(
-        bytes.len() as u64 <= limit,
-        "{} is larger than {} MiB",
-        path.display(),
-        limit >> 20
-    );
-    Ok(bytes)
 }

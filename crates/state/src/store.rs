@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode,
-    Direction, ErrorKind, IteratorMode, Options, ReadOptions, WriteBufferManager, WriteOptions,
-    properties,
+    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType,
+    DBRecoveryMode, Direction, ErrorKind, IteratorMode, LruCacheOptions, Options, ReadOptions,
+    WriteBufferManager, WriteOptions, properties,
 };
 
 use crate::aside::set_aside;
@@ -21,6 +21,10 @@ use crate::options::StoreOptions;
 pub(crate) const META: &str = "_meta";
 const MARKER_KEY: &[u8] = b"marker";
 const OFFSET_PREFIX: u8 = b'o';
+
+/// Shards of the block cache, as a power of two. Few, so that each takes the largest blocks;
+/// RocksDB's own choice makes shards of 512 KiB.
+const CACHE_SHARD_BITS: i32 = 2;
 
 /// How [`Store::open`] found the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +49,8 @@ pub type Entry = (Box<[u8]>, Box<[u8]>);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Health {
     /// Whether the latest commit failed: the service goes on reading, and nothing is kept until a
-    /// commit succeeds. RocksDB itself resumes when space is freed.
+    /// commit succeeds. RocksDB resumes flushes and compactions when space is freed; after a failed
+    /// commit the store must be opened again.
     pub degraded: bool,
     /// Commits that failed since the store was opened.
     pub failed_commits: u64,
@@ -166,7 +171,10 @@ impl Store {
             }
         }
 
-        let cache = Cache::new_lru_cache(options.block_cache_bytes);
+        let mut cache = LruCacheOptions::default();
+        cache.set_capacity(options.block_cache_bytes);
+        cache.set_num_shard_bits(CACHE_SHARD_BITS);
+        let cache = Cache::new_lru_cache_opts(&cache);
         let buffers =
             WriteBufferManager::new_write_buffer_manager(options.write_buffer_bytes, false);
         let database = database_options(options, &buffers);
@@ -442,6 +450,11 @@ fn family_options(options: &StoreOptions, cache: &Cache) -> Options {
     table.set_block_cache(cache);
     table.set_cache_index_and_filter_blocks(true);
     table.set_bloom_filter(10.0, false);
+    // In pieces: the filter of a whole file is near a MiB, and would be read anew for every key
+    // that is asked for once it has been pushed out.
+    table.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+    table.set_partition_filters(true);
+    table.set_pin_top_level_index_and_filter(true);
     let mut family = Options::default();
     family.set_block_based_table_factory(&table);
     family.set_write_buffer_size(options.write_buffer_bytes);

@@ -13,6 +13,8 @@ mod config;
 pub mod content;
 pub mod decide;
 mod election;
+#[cfg(test)]
+mod fixtures;
 #[doc(hidden)]
 pub mod fuzzing;
 mod http;
@@ -30,6 +32,8 @@ pub mod state;
 mod store;
 pub mod subject;
 pub mod texts;
+#[cfg(test)]
+mod work;
 mod writer;
 
 pub use config::Config;

@@ -369,6 +369,8 @@ proptest! {
         let topic = Topic {
             name: "_schemas".to_owned(),
             id: "id".to_owned(),
+            start: 0,
+            end: i64::MAX,
             tombstones_stay: Duration::from_secs(3_600),
         };
         let open = || store::open(dir.path(), &config, &topic, 1_000).unwrap();

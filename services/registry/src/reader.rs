@@ -2,14 +2,14 @@
 //! is written together with the offset behind them, then published. A store that is of no use, or
 //! whose offset the log does not reach to, is set aside and filled from the log.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use meshwork_kafka::{
-    Admin, Assigned, From as Begin, InRecord, KafkaConfig, KafkaError, LogReader, ReadBatch,
-    ReaderOptions,
+    Admin, Assigned, From as Begin, InRecord, Isolation, KafkaConfig, KafkaError, LogReader,
+    PartitionOffset, ReadBatch, ReaderOptions,
 };
 use meshwork_model::time::Timestamp;
 use meshwork_state::{Opened, Store};
@@ -56,8 +56,8 @@ pub(crate) struct Taken {
 enum Stop {
     /// The store must be filled anew.
     Anew(String),
-    /// The store refuses to be written to, for now.
-    Refused(meshwork_state::StateError),
+    /// The store refuses to be written to, for now, or could not be opened again.
+    Refused(String),
     Error(Error),
 }
 
@@ -84,7 +84,7 @@ impl From<meshwork_state::StateError> for Stop {
     fn from(error: meshwork_state::StateError) -> Self {
         match error {
             meshwork_state::StateError::Corrupt { .. } => Self::Anew(error.to_string()),
-            meshwork_state::StateError::Write { .. } => Self::Refused(error),
+            meshwork_state::StateError::Write { .. } => Self::Refused(error.to_string()),
             error => Self::Error(error.into()),
         }
     }
@@ -103,7 +103,7 @@ impl Follower {
             let mut caught_up = false;
             match self.follow(from, &mut caught_up).await {
                 Stop::Error(error) => return Err(error),
-                Stop::Refused(error) => return Err(error.into()),
+                Stop::Refused(why) => return Err(Error::NoUse { why }),
                 Stop::Anew(again) if filling && !caught_up => {
                     return Err(Error::NoUse { why: again });
                 }
@@ -157,11 +157,13 @@ impl Follower {
             let state = State::new(&rows);
             (state.foreign(), state.writer())
         };
+        // Where even these can't be read, following stops before it begins.
+        let damage = foreign.as_ref().err().or(writer.as_ref().err());
+        *self.shared.damage.lock() = damage.map(ToString::to_string);
         self.shared
             .foreign
             .send_replace(foreign.unwrap_or_default());
         self.shared.log_writer.send_replace(writer.ok().flatten());
-        *self.shared.damage.lock() = None;
         *self.shared.store.write() = Some(store);
         self.shared.applied.send_replace(next.unwrap_or(0));
         Ok(match next {
@@ -242,13 +244,15 @@ impl Follower {
             let (shared, topic) = (Arc::clone(&self.shared), self.topic.clone());
             let records = Arc::clone(&records);
             match blocking(move || take(&shared, &topic, &records, next)).await {
-                Err(Stop::Refused(error)) => {
+                Err(Stop::Refused(why)) => {
                     if wait == RETRY_FIRST {
-                        tracing::error!(%error, "registry can't keep what it reads; it goes on answering from what it has");
+                        tracing::error!(%why, "registry can't keep what it reads; it goes on answering from what it has");
                     }
                     self.shared.metrics.degraded(true);
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(RETRY_AT_MOST);
+                    let (shared, dir) = (Arc::clone(&self.shared), self.dir.clone());
+                    blocking(move || reopen(&shared, &dir)).await?;
                 }
                 Err(stop) => return Err(stop),
                 Ok(()) => {
@@ -307,6 +311,12 @@ pub(crate) async fn describe(kafka: &KafkaConfig, name: &str) -> Result<Topic, K
             topic: name.to_owned(),
             what: "follow it".to_owned(),
         })?;
+    let partition = [(name.to_owned(), 0)];
+    let first = |offsets: Vec<PartitionOffset>| offsets.first().and_then(|found| found.offset);
+    let start = admin.start_offsets(&partition).await?;
+    let end = admin
+        .end_offsets(&partition, Isolation::ReadUncommitted)
+        .await?;
     let configs = admin.topic_configs(name).await?;
     let stay = configs
         .get("delete.retention.ms")
@@ -316,24 +326,53 @@ pub(crate) async fn describe(kafka: &KafkaConfig, name: &str) -> Result<Topic, K
     Ok(Topic {
         name: name.to_owned(),
         id: info.id,
+        start: first(start).unwrap_or(0),
+        end: first(end).unwrap_or(i64::MAX),
         tombstones_stay: stay,
     })
+}
+
+/// Once a write to RocksDB's own log has failed it takes no more of them; opened again it does.
+/// Readers wait meanwhile. Not tried before the disk has space, since a store that can't be opened
+/// can't be read either.
+fn reopen(shared: &Shared, dir: &Path) -> Result<(), Stop> {
+    /// What opening writes: the recovered part of the log, at most.
+    const PROBE: usize = 8 << 20;
+    let probe = dir.with_extension("probe");
+    let has_space = std::fs::write(&probe, vec![0; PROBE]).is_ok();
+    let _ = std::fs::remove_file(&probe);
+    if !has_space {
+        return Ok(());
+    }
+    let mut store = shared.store.write();
+    // The former one must be closed first: it holds the lock.
+    *store = None;
+    match Store::open(dir, &store::options(&shared.config)) {
+        Ok((opened, Opened::Existing)) => {
+            *store = Some(opened);
+            Ok(())
+        }
+        Ok((_, opened)) => Err(Stop::Anew(format!("found when opened again: {opened:?}"))),
+        Err(error) => {
+            tracing::warn!(%error, "registry can't open its store again; trying again");
+            Ok(())
+        }
+    }
 }
 
 /// Applies records and commits what they change.
 fn take(shared: &Shared, topic: &Topic, records: &[InRecord], next: i64) -> Result<(), Stop> {
     let store = shared.store.read();
-    // Closed: the end is near.
-    let Some(store) = store.as_ref() else {
-        return Ok(());
-    };
+    let store = store
+        .as_ref()
+        .ok_or_else(|| Stop::Refused("the store is closed".to_owned()))?;
     let taken = apply(&StoredRows::now(store), records)?;
     store::commit(store, &taken.changes, topic, next)?;
-    shared.publish(&taken, next);
     shared.metrics.applied(taken.applied);
-    for (offset, oddity) in taken.skipped {
-        shared.metrics.skipped(offset, oddity);
+    for (offset, oddity) in &taken.skipped {
+        shared.metrics.skipped(*offset, *oddity);
     }
+    shared.publish(&taken, next);
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::state::{Changes, Direction, KeyRange, Rows, Scanned, StateError};
 
 /// Version of keys and values of rows. A store of another one is filled anew from the log.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 const ROWS: &str = "rows";
 const ABOUT: &str = "about";
@@ -35,6 +35,9 @@ pub(crate) struct Topic {
     pub(crate) name: String,
     /// Kafka's id of it; a topic made anew has another one.
     pub(crate) id: String,
+    /// Offsets of its first record and behind its last one.
+    pub(crate) start: i64,
+    pub(crate) end: i64,
     /// How long tombstones stay (`delete.retention.ms`). A store that has not seen the end of the
     /// log for longer may have missed some.
     pub(crate) tombstones_stay: Duration,
@@ -65,12 +68,16 @@ fn unfit(
     topic: &Topic,
     now_millis: i64,
 ) -> Result<Option<String>, meshwork_state::StateError> {
-    let other = store
-        .offsets()?
-        .into_iter()
-        .find(|(name, partition, _)| *name != topic.name || *partition != 0);
-    if let Some((name, partition, _)) = other {
-        return Ok(Some(format!("it is of {name}:{partition}")));
+    for (name, partition, next) in store.offsets()? {
+        if name != topic.name || partition != 0 {
+            return Ok(Some(format!("it is of {name}:{partition}")));
+        }
+        if next < topic.start || next > topic.end {
+            return Ok(Some(format!(
+                "it is at offset {next}, and the log of {name} goes from {} to {}",
+                topic.start, topic.end
+            )));
+        }
     }
     if let Some(id) = store.get(ABOUT, TOPIC_ID)?
         && id != topic.id.as_bytes()
@@ -164,6 +171,85 @@ impl Rows for StoredRows<'_> {
         match self.0.scan(ROWS, scan) {
             Ok(entries) => Box::new(entries.map(|entry| entry.map_err(|e| unreadable(&e)))),
             Err(error) => Box::new(std::iter::once(Err(unreadable(&error)))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: i64 = 3_600_000;
+
+    fn topic() -> Topic {
+        Topic {
+            name: "_schemas".to_owned(),
+            id: "one".to_owned(),
+            start: 0,
+            end: 100,
+            tombstones_stay: Duration::from_secs(24 * 3_600),
+        }
+    }
+
+    /// How a store that stands at offset 42 and saw the end at hour 1 is found.
+    fn found(topic: &Topic, hour: i64) -> Opened {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().join("registry");
+        let config = Config::default();
+        let (store, opened) = open(&dir, &config, &self::topic(), 0).unwrap();
+        assert_eq!(opened, Opened::Created);
+        commit(&store, &Changes::default(), &self::topic(), 42).unwrap();
+        note_seen(&store, HOUR).unwrap();
+        drop(store);
+        open(&dir, &config, topic, hour * HOUR).unwrap().1
+    }
+
+    #[test]
+    fn a_store_is_gone_on_from_only_where_nothing_can_have_been_missed() {
+        assert_eq!(found(&topic(), 1), Opened::Existing);
+        assert_eq!(found(&topic(), 13), Opened::Existing);
+        let cases = [
+            (14, topic(), "for 780 minutes"),
+            (
+                1,
+                Topic {
+                    name: "other".to_owned(),
+                    ..topic()
+                },
+                "it is of _schemas:0",
+            ),
+            (
+                1,
+                Topic {
+                    id: "two".to_owned(),
+                    ..topic()
+                },
+                "made anew since (topic id one, now two)",
+            ),
+            (
+                1,
+                Topic {
+                    start: 43,
+                    ..topic()
+                },
+                "from 43 to 100",
+            ),
+            (1, Topic { end: 41, ..topic() }, "from 0 to 41"),
+        ];
+        for (hour, topic, expected) in cases {
+            match found(&topic, hour) {
+                Opened::SetAside { why, .. } => assert!(why.contains(expected), "{why}"),
+                other => panic!("{expected}: {other:?}"),
+            }
+        }
+        for topic in [
+            Topic {
+                start: 42,
+                ..topic()
+            },
+            Topic { end: 42, ..topic() },
+        ] {
+            assert_eq!(found(&topic, 1), Opened::Existing);
         }
     }
 }

@@ -196,11 +196,15 @@ impl State<'_> {
                 self.remove(place, &mut chunk)?;
                 row = self.id_row(context, id)?;
             }
+            // A GUID's parts have no separators, and some are only told: another content may have
+            // this one. Then it is the one that is held.
+            let held = self.held_as(context, id, row.as_ref(), &content)?;
+            let content = held.as_deref().unwrap_or(&content);
             for reference in &content.references {
                 let referenced = (subject.sibling(&reference.subject), reference.version);
                 self.put(keys::referrer(&referenced, place), Vec::new());
             }
-            self.hold(place, id, &content, value.deleted, record.timestamp, row);
+            self.hold(place, id, content, value.deleted, record.timestamp, row);
         }
         let extra = Extra {
             md5: value.md5,

@@ -311,6 +311,30 @@ impl State<'_> {
         values::take_content(&value).map(Arc::new)
     }
 
+    /// What is held under an id with the GUID of `content`, where that may be another content.
+    pub(super) fn held_as(
+        &self,
+        context: &str,
+        id: i32,
+        row: Option<&IdRow>,
+        content: &Content,
+    ) -> Result<Option<Shared>, StateError> {
+        let Some(row) = row.filter(|row| row.is_held()) else {
+            return Ok(None);
+        };
+        if row.guid != content.guid {
+            return self
+                .get(keys::variant(context, id, &content.guid))?
+                .map(|value| values::take_content(&value).map(Arc::new))
+                .transpose();
+        }
+        // The usual case is spared a look.
+        if !row.refers && content.references.is_empty() {
+            return Ok(None);
+        }
+        self.content_of_id(context, id, row).map(Some)
+    }
+
     pub(super) fn id_row(&self, context: &str, id: i32) -> Result<Option<IdRow>, StateError> {
         self.get(keys::id(context, id))?
             .map(|value| IdRow::take(&value))
@@ -331,6 +355,7 @@ impl State<'_> {
         let held = row.filter(IdRow::is_held);
         let mut row = held.unwrap_or(IdRow {
             guid: content.guid,
+            refers: !content.references.is_empty(),
             live: 0,
             deleted: 0,
         });

@@ -194,6 +194,8 @@ pub(super) fn take_versions(value: &[u8], into: &mut Vec<VersionRow>) -> Result<
 pub(super) struct IdRow {
     /// Of its content, or of what it was.
     pub(super) guid: Guid,
+    /// Whether its content refers to others.
+    pub(super) refers: bool,
     /// Versions that hold it, and soft-deleted ones.
     pub(super) live: u64,
     pub(super) deleted: u64,
@@ -214,6 +216,7 @@ impl IdRow {
 
     pub(super) fn put(&self) -> Vec<u8> {
         let mut out = Out(self.guid.as_bytes().to_vec());
+        out.number(u64::from(self.refers));
         out.number(self.live);
         out.number(self.deleted);
         out.0
@@ -224,6 +227,7 @@ impl IdRow {
         let mut read = || {
             Some(Self {
                 guid: input.guid()?,
+                refers: input.number()? == 1,
                 live: input.number()?,
                 deleted: input.number()?,
             })

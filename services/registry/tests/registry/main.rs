@@ -22,3 +22,4 @@ mod script;
 mod several;
 mod signer;
 mod stock;
+mod store;

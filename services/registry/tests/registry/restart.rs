@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::harness::{Registry, record, shared};
 
 /// All that can be asked for, as one value.
-async fn everything(registry: &Registry) -> Value {
+pub(crate) async fn everything(registry: &Registry) -> Value {
     let subjects = registry.ok("GET", "/subjects?deleted=true", None).await;
     let mut versions = BTreeMap::new();
     for subject in subjects.as_array().unwrap() {
@@ -63,7 +63,7 @@ async fn a_restart_changes_nothing() {
 }
 
 /// How many records of the log were applied since the start.
-fn records_read(registry: &Registry) -> u64 {
+pub(crate) fn records_read(registry: &Registry) -> u64 {
     let metrics = registry.metrics.encode().unwrap();
     metrics
         .lines()

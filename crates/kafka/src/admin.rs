@@ -7,7 +7,7 @@ mod topics;
 
 pub use groups::{AnyMember, GroupDescription, GroupKind, GroupListing, GroupMember, GroupState};
 pub use offsets::{Isolation, PartitionOffset};
-pub use topics::{ConfigValue, Creation, NewTopic, TopicInfo};
+pub use topics::{ConfigValue, Creation, NewTopic, PartitionState, TopicInfo};
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -21,7 +21,8 @@ mod transactional;
 
 pub use admin::{
     Admin, AnyMember, Broker, Cluster, ConfigValue, Creation, GroupDescription, GroupKind,
-    GroupListing, GroupMember, GroupState, Isolation, NewTopic, PartitionOffset, TopicInfo,
+    GroupListing, GroupMember, GroupState, Isolation, NewTopic, PartitionOffset, PartitionState,
+    TopicInfo,
 };
 pub use config::KafkaConfig;
 pub use error::{ErrorCode, KafkaError, SendError, TransactionError};

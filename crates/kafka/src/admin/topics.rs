@@ -79,6 +79,19 @@ pub struct TopicInfo {
     pub id: String,
 }
 
+/// Who holds a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionState {
+    /// Partition.
+    pub partition: i32,
+    /// The broker that takes writes; `None` while there is none.
+    pub leader: Option<i32>,
+    /// Brokers that hold it.
+    pub replicas: Vec<i32>,
+    /// Those of them that have all that is acknowledged.
+    pub in_sync: Vec<i32>,
+}
+
 /// A setting of a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigValue {
@@ -123,6 +136,30 @@ impl Admin {
                 .into_iter()
                 .next()
                 .map(info))
+        })
+        .await
+    }
+
+    /// Who holds each partition of a topic, as the broker that was asked knows it; none where the
+    /// topic is not there.
+    ///
+    /// # Errors
+    /// See [`KafkaError`].
+    pub async fn partition_states(&self, name: &str) -> Result<Vec<PartitionState>, KafkaError> {
+        let owned = name.to_owned();
+        self.blocking(format!("look at topic {name}"), move |client, timeout| {
+            let metadata = client
+                .fetch_metadata(Some(&owned), timeout)
+                .map_err(|e| rd(&e))?;
+            let states = metadata.topics().iter().flat_map(|topic| {
+                topic.partitions().iter().map(|partition| PartitionState {
+                    partition: partition.id(),
+                    leader: Some(partition.leader()).filter(|leader| *leader >= 0),
+                    replicas: partition.replicas().to_vec(),
+                    in_sync: partition.isr().to_vec(),
+                })
+            });
+            Ok(states.collect())
         })
         .await
     }

@@ -79,6 +79,7 @@ fn operations(rows: &MemoryRows) -> Vec<(&'static str, usize)> {
         force: false,
         ids_taken: 0,
         max_record_bytes: 1_000_000,
+        may_register: true,
     };
     let guid = Content::new("AVRO", "\"string\"", Vec::new(), None, None).guid;
     let (last, new) = (Subject::new("s004999"), Subject::new("z"));

@@ -91,7 +91,7 @@ mod tests {
                 .map(|(a, b)| (a % count, b % count))
                 .filter(|(a, b)| a < b)
                 .collect();
-            let (ordered, circle) = order(count, &pairs, |at| Reverse(at));
+            let (ordered, circle) = order(count, &pairs, Reverse);
             prop_assert_eq!(circle, 0);
             let mut sorted = ordered.clone();
             sorted.sort_unstable();

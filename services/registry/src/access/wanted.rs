@@ -84,7 +84,7 @@ pub(crate) fn wanted(
     match (method, parts.as_slice()) {
         (
             "GET",
-            ["" | "openapi.json" | "config" | "mode"]
+            ["" | "openapi.json" | "master_available" | "config" | "mode"]
             | ["schemas", "types"]
             | ["v1", "metadata", _]
             | ["associations", "resources", "{}", "{}"],
@@ -184,6 +184,7 @@ mod tests {
         ("GET", "/", "open"),
         ("POST", "/", "open"),
         ("GET", "/openapi.json", "open"),
+        ("GET", "/master_available", "open"),
         ("GET", "/v1/metadata/id", "open"),
         ("GET", "/v1/metadata/version", "open"),
         ("GET", "/v1/metadata/deployment", "open"),

@@ -47,6 +47,16 @@ impl Content {
     }
 }
 
+impl Content {
+    /// Digest of what gives an id its meaning: the text and the references. Unlike the GUID, whose
+    /// parts have no separators, it tells apart references that run together as the same bytes.
+    pub(crate) fn meaning(&self) -> Guid {
+        // Cannot fail: texts and numbers only.
+        let parts = serde_json::to_string(&(&*self.text, &self.references)).unwrap_or_default();
+        meshwork_avro::guid(&parts, &[], None, None)
+    }
+}
+
 fn guid(
     text: &str,
     references: &[Reference],

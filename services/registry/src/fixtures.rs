@@ -323,7 +323,7 @@ fn places_and_ids_that_change_hands_are_kept_straight() {
     // Id 1 has meant two things by now, and is not given to the first of them again.
     let former = |text: &str| {
         let content = crate::content::Content::new("AVRO", text, Vec::new(), None, None);
-        state.former_id_of(".", &content.guid).unwrap()
+        state.former_id_of(".", &content).unwrap()
     };
     assert_eq!(former("\"a\""), None);
     assert_eq!(former("\"d\""), Some(4));

@@ -13,8 +13,8 @@ use crate::decide::{
     delete_version, put_mode, put_settings, register,
 };
 use crate::fuzzing::check;
-use crate::record::{Mode, Record};
-use crate::refusal::Refusal;
+use crate::record::{Mode, Record, Reference};
+use crate::refusal::{Code, Refusal};
 use crate::state::{Changes, LogRecord, MemoryRows, Rows, State};
 use crate::store::{self, StoredRows, Topic};
 use crate::subject::Subject;
@@ -429,4 +429,44 @@ fn record_bytes() -> impl Strategy<Value = Option<Vec<u8>>> {
             r#"{{"subject":"{subject}","version":{version},"id":{id},"schema":"\"s{id}\"","references":[{{"name":"x","subject":"a","version":{version}}}],"deleted":{deleted},"mode":"READONLY","greatestIds":{{".":{id}}},"compatibilityLevel":"FULL","tenant":"t","context":".c"}}"#
         ).into_bytes())),
     ]
+}
+
+/// A GUID's parts have no separators, so that other references may have the same one. They are
+/// another schema all the same, and no id is given to both, not even one after the other.
+#[test]
+fn references_that_run_together_never_share_an_id() {
+    let mut world = World::new();
+    let referring = |name: &str, subject: &str| Draft {
+        references: Some(vec![Reference {
+            name: name.to_owned(),
+            subject: subject.to_owned(),
+            version: 1,
+        }]),
+        ..draft(4)
+    };
+    let asked = |world: &World, subject: &str, draft: &Draft| {
+        let subject = Subject::new(subject);
+        register(&world.state(), &world.texts, &subject, draft, &terms())
+    };
+    for subject in ["c", "bc"] {
+        let decision = asked(&world, subject, &draft(0)).unwrap();
+        world.write(decision);
+    }
+    let (one, other) = (referring("ab", "c"), referring("a", "bc"));
+    let decision = asked(&world, "one", &one).unwrap();
+    let first = world.write(decision);
+    let refusal = asked(&world, "other", &other).unwrap_err();
+    assert_eq!(refusal.code, Code::NotPermitted);
+    for permanent in [false, true] {
+        let decision = delete_subject(&world.state(), &Subject::new("one"), permanent);
+        world.write(decision.unwrap());
+    }
+    // Hard-deleted, the id is kept for the same schema, and for no other.
+    let decision = asked(&world, "two", &one).unwrap();
+    assert_eq!(decision.answer.id, first.id);
+    let decision = asked(&world, "other", &other).unwrap();
+    let second = world.write(decision);
+    assert!(second.id > first.id);
+    assert_eq!(second.content.guid, first.content.guid);
+    check(&world.rows);
 }

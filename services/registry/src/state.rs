@@ -5,18 +5,20 @@
 //! needs, and no operation reads more of them for an id that many versions hold.
 
 mod fold;
+mod hold;
 mod ids;
 mod keys;
 mod rows;
 mod scope;
 mod subjects;
 mod values;
+mod writers;
 
 pub use fold::{Applied, LogRecord};
 pub use ids::{Contents, Holder, Holders, IdEntry};
 pub use rows::{Changes, Direction, KeyRange, MemoryRows, Row, Rows, Scanned, StateError};
 pub use subjects::{SubjectState, Version, VersionRow};
-pub use values::{Foreign, LogWriter};
+pub use writers::{Foreign, LogWriter};
 
 use std::sync::Arc;
 

@@ -303,7 +303,11 @@ fn check_id(
 ) -> Result<(), Refusal> {
     let context = subject.context();
     match state.id(context, id)? {
-        Some(entry) if entry.content.guid != content.guid || entry.content.kind != content.kind => {
+        Some(entry)
+            if entry.content.guid != content.guid
+                || entry.content.kind != content.kind
+                || entry.content.meaning() != content.meaning() =>
+        {
             let context = subject.context_scope();
             Err(Refusal::not_permitted(format!(
                 "Overwrite new schema with id {id} in context {} is not permitted.",
@@ -322,7 +326,7 @@ fn id_for(
     taken: i32,
 ) -> Result<i32, Refusal> {
     let context = subject.context();
-    if let Some(id) = state.former_id_of(context, &content.guid)? {
+    if let Some(id) = state.former_id_of(context, content)? {
         return Ok(id);
     }
     state

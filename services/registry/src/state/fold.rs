@@ -7,7 +7,8 @@ use serde::de::DeserializeOwned;
 
 use super::rows::StateError;
 use super::subjects::{Extra, SubjectState, VersionRow};
-use super::values::{ContextRow, LogWriter};
+use super::values::ContextRow;
+use super::writers::LogWriter;
 use super::{Place, State, keys, values};
 use crate::content::{AVRO, Content};
 use crate::record::{

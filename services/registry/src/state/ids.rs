@@ -8,7 +8,7 @@ use meshwork_avro::Guid;
 use super::keys::{self, Parts};
 use super::rows::{Direction, Row, Scanned, StateError};
 use super::subjects::VersionRow;
-use super::values::{self, IdRow};
+use super::values::{self, Forgotten, IdRow};
 use super::{Place, Shared, State};
 use crate::content::Content;
 use crate::recent::Recent;
@@ -224,15 +224,20 @@ impl State<'_> {
     ///
     /// # Errors
     /// It can't be read.
-    pub fn former_id_of(&self, context: &str, guid: &Guid) -> Result<Option<i32>, StateError> {
-        let Some(value) = self.get(keys::forgotten(context, guid))? else {
+    pub fn former_id_of(
+        &self,
+        context: &str,
+        content: &Content,
+    ) -> Result<Option<i32>, StateError> {
+        let Some(value) = self.get(keys::forgotten(context, &content.guid))? else {
             return Ok(None);
         };
-        let id = values::take_small(&value)?;
+        let Forgotten { id, meaning } = Forgotten::take(&value)?;
         let row = self.id_row(context, id)?;
         Ok(row
-            .is_some_and(|row| !row.is_held() && row.guid == *guid)
-            .then_some(id))
+            .is_some_and(|row| !row.is_held() && row.guid == content.guid)
+            .then_some(id)
+            .filter(|_| meaning == content.meaning()))
     }
 
     /// Contexts and ids of a content, the default context first.
@@ -311,136 +316,10 @@ impl State<'_> {
         values::take_content(&value).map(Arc::new)
     }
 
-    /// What is held under an id with the GUID of `content`, where that may be another content.
-    pub(super) fn held_as(
-        &self,
-        context: &str,
-        id: i32,
-        row: Option<&IdRow>,
-        content: &Content,
-    ) -> Result<Option<Shared>, StateError> {
-        let Some(row) = row.filter(|row| row.is_held()) else {
-            return Ok(None);
-        };
-        if row.guid != content.guid {
-            return self
-                .get(keys::variant(context, id, &content.guid))?
-                .map(|value| values::take_content(&value).map(Arc::new))
-                .transpose();
-        }
-        // The usual case is spared a look.
-        if !row.refers && content.references.is_empty() {
-            return Ok(None);
-        }
-        self.content_of_id(context, id, row).map(Some)
-    }
-
     pub(super) fn id_row(&self, context: &str, id: i32) -> Result<Option<IdRow>, StateError> {
         self.get(keys::id(context, id))?
             .map(|value| IdRow::take(&value))
             .transpose()
-    }
-
-    /// A version takes hold of an id. `row` is what is known of the id.
-    pub(super) fn hold(
-        &mut self,
-        place: &Place,
-        id: i32,
-        content: &Content,
-        deleted: bool,
-        timestamp: i64,
-        row: Option<IdRow>,
-    ) {
-        let context = place.0.context();
-        let held = row.filter(IdRow::is_held);
-        let mut row = held.unwrap_or(IdRow {
-            guid: content.guid,
-            refers: !content.references.is_empty(),
-            live: 0,
-            deleted: 0,
-        });
-        if held.is_none() {
-            self.put(keys::content(context, id), values::put_content(content));
-            self.changes.released.insert((context.to_owned(), id));
-        } else if row.guid != content.guid {
-            let key = keys::variant(context, id, &content.guid);
-            self.put(key, values::put_content(content));
-        }
-        let count = row.count(deleted);
-        *count = count.saturating_add(1);
-        self.put(keys::id(context, id), row.put());
-        self.put(keys::guid(&content.guid, context, id), Vec::new());
-        self.put(
-            keys::holder(context, id, deleted, place),
-            values::put_number(timestamp),
-        );
-        self.touch(context, id);
-    }
-
-    /// A version goes on holding its id, with another timestamp, or deleted where it was not.
-    pub(super) fn hold_on(
-        &mut self,
-        place: &Place,
-        former: &VersionRow,
-        deleted: bool,
-        timestamp: i64,
-    ) -> Result<(), StateError> {
-        let (context, id) = (place.0.context(), former.id);
-        if former.deleted != deleted {
-            if let Some(mut row) = self.id_row(context, id)? {
-                let count = row.count(former.deleted);
-                *count = count.saturating_sub(1);
-                let count = row.count(deleted);
-                *count = count.saturating_add(1);
-                self.put(keys::id(context, id), row.put());
-            }
-            self.delete(keys::holder(context, id, former.deleted, place));
-        }
-        self.put(
-            keys::holder(context, id, deleted, place),
-            values::put_number(timestamp),
-        );
-        self.touch(context, id);
-        Ok(())
-    }
-
-    /// A version lets go of its id. Once nothing holds it, its content is forgotten but for the id
-    /// that it had.
-    pub(super) fn release(&mut self, place: &Place, former: &VersionRow) -> Result<(), StateError> {
-        let (context, id) = (place.0.context(), former.id);
-        self.delete(keys::holder(context, id, former.deleted, place));
-        self.touch(context, id);
-        let Some(mut row) = self.id_row(context, id)? else {
-            return Ok(());
-        };
-        let count = row.count(former.deleted);
-        *count = count.saturating_sub(1);
-        self.put(keys::id(context, id), row.put());
-        if row.is_held() {
-            return Ok(());
-        }
-        let mut guids = vec![row.guid];
-        let range = keys::variants(context, id).range();
-        for variant in self.scan(&range, Direction::Forward) {
-            let (key, _) = variant?;
-            let mut parts = Parts::of(&key).skipping_id();
-            guids.extend(parts.as_mut().and_then(Parts::guid));
-        }
-        self.delete(keys::content(context, id));
-        for guid in &guids {
-            self.delete(keys::variant(context, id, guid));
-            self.delete(keys::guid(guid, context, id));
-            self.put(
-                keys::forgotten(context, guid),
-                values::put_number(i64::from(id)),
-            );
-        }
-        self.changes.released.insert((context.to_owned(), id));
-        Ok(())
-    }
-
-    fn touch(&mut self, context: &str, id: i32) {
-        self.changes.touched.insert((context.to_owned(), id));
     }
 }
 

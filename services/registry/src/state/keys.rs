@@ -8,7 +8,7 @@
 //! | `v` | context, id, GUID | a content with the text of `c` and other references, metadata or rules |
 //! | `h` | context, id, whether soft-deleted, subject, version | timestamp |
 //! | `g` | GUID, context, id | nothing |
-//! | `f` | context, GUID | the id that it had |
+//! | `f` | context, GUID | the id that it had, and what it meant |
 //! | `r` | subject, version, and who refers to it: subject, version | nothing |
 //! | `p` | settings: a subject or none | JSON |
 //! | `m` | mode: a subject or none | its name |
@@ -283,12 +283,6 @@ impl<'k> Parts<'k> {
         Some((Subject::from_full(&self.text()?), self.number()?))
     }
 
-    /// What follows a context and an id.
-    pub(super) fn skipping_id(mut self) -> Option<Self> {
-        self.text()?;
-        self.number()?;
-        Some(self)
-    }
 }
 
 #[cfg(test)]

@@ -10,10 +10,10 @@ use crate::record::Reference;
 
 /// A value in the making.
 #[derive(Default)]
-struct Out(Vec<u8>);
+pub(super) struct Out(pub(super) Vec<u8>);
 
 impl Out {
-    fn number(&mut self, mut n: u64) {
+    pub(super) fn number(&mut self, mut n: u64) {
         loop {
             let [low, ..] = n.to_le_bytes();
             if n < 0x80 {
@@ -25,16 +25,16 @@ impl Out {
     }
 
     /// Small ones, of either sign, are short.
-    fn signed(&mut self, n: i64) {
+    pub(super) fn signed(&mut self, n: i64) {
         self.number((n.wrapping_shl(1) ^ (n >> 63)).cast_unsigned());
     }
 
-    fn bytes(&mut self, bytes: &[u8]) {
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
         self.number(bytes.len() as u64);
         self.0.extend_from_slice(bytes);
     }
 
-    fn option(&mut self, bytes: Option<&[u8]>) {
+    pub(super) fn option(&mut self, bytes: Option<&[u8]>) {
         match bytes {
             Some(bytes) => {
                 self.number(1);
@@ -52,7 +52,7 @@ impl Out {
 }
 
 /// Reads a value.
-struct In<'v>(&'v [u8]);
+pub(super) struct In<'v>(pub(super) &'v [u8]);
 
 impl<'v> In<'v> {
     fn byte(&mut self) -> Option<u8> {
@@ -61,7 +61,7 @@ impl<'v> In<'v> {
         Some(*byte)
     }
 
-    fn number(&mut self) -> Option<u64> {
+    pub(super) fn number(&mut self) -> Option<u64> {
         let mut n = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -73,7 +73,7 @@ impl<'v> In<'v> {
         None
     }
 
-    fn signed(&mut self) -> Option<i64> {
+    pub(super) fn signed(&mut self) -> Option<i64> {
         let n = self.number()?;
         Some((n >> 1).cast_signed() ^ (n & 1).cast_signed().wrapping_neg())
     }
@@ -93,7 +93,7 @@ impl<'v> In<'v> {
         std::str::from_utf8(self.bytes()?).ok()
     }
 
-    fn option(&mut self) -> Option<Option<&'v [u8]>> {
+    pub(super) fn option(&mut self) -> Option<Option<&'v [u8]>> {
         match self.number()? {
             0 => Some(None),
             1 => Some(Some(self.bytes()?)),
@@ -292,6 +292,33 @@ pub(super) fn take_small(value: &[u8]) -> Result<i32, StateError> {
     garbled("number", In(value).small())
 }
 
+/// A content that no version holds any more.
+pub(super) struct Forgotten {
+    /// The id that it had.
+    pub(super) id: i32,
+    /// See [`Content::meaning`].
+    pub(super) meaning: Guid,
+}
+
+impl Forgotten {
+    pub(super) fn put(&self) -> Vec<u8> {
+        let mut out = Out(self.meaning.as_bytes().to_vec());
+        out.signed(i64::from(self.id));
+        out.0
+    }
+
+    pub(super) fn take(value: &[u8]) -> Result<Self, StateError> {
+        let mut input = In(value);
+        let mut read = || {
+            Some(Self {
+                meaning: input.guid()?,
+                id: input.small()?,
+            })
+        };
+        garbled("forgotten content", read())
+    }
+}
+
 /// A context.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct ContextRow {
@@ -318,92 +345,5 @@ impl ContextRow {
             })
         };
         garbled("context", read())
-    }
-}
-
-/// Records that others wrote.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Foreign {
-    /// Offset of the newest one; −1 if there is none.
-    pub newest: i64,
-    /// How many there were after the first one of our own.
-    pub after_own: u64,
-    /// Whether there has been one of our own.
-    pub own: bool,
-}
-
-impl Default for Foreign {
-    fn default() -> Self {
-        Self {
-            newest: -1,
-            after_own: 0,
-            own: false,
-        }
-    }
-}
-
-impl Foreign {
-    pub(super) fn put(self) -> Vec<u8> {
-        let mut out = Out::default();
-        out.signed(self.newest);
-        out.number(self.after_own);
-        out.number(u64::from(self.own));
-        out.0
-    }
-
-    pub(super) fn take(value: &[u8]) -> Result<Self, StateError> {
-        let mut input = In(value);
-        let mut read = || {
-            Some(Self {
-                newest: input.signed()?,
-                after_own: input.number()?,
-                own: input.number()? == 1,
-            })
-        };
-        garbled("foreign records", read())
-    }
-}
-
-/// Who writes, as the log's own record says.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LogWriter {
-    /// Where it answers.
-    pub url: Option<String>,
-    /// Its name.
-    pub instance: Option<String>,
-    /// Up to which offset it knows of the ids of aborted records.
-    pub scanned_to: Option<i64>,
-    /// Offset of the record.
-    pub offset: i64,
-}
-
-impl LogWriter {
-    pub(super) fn put(&self) -> Vec<u8> {
-        let mut out = Out::default();
-        out.option(self.url.as_deref().map(str::as_bytes));
-        out.option(self.instance.as_deref().map(str::as_bytes));
-        out.signed(self.scanned_to.unwrap_or(-1));
-        out.signed(self.offset);
-        out.0
-    }
-
-    pub(super) fn take(value: &[u8]) -> Result<Self, StateError> {
-        let mut input = In(value);
-        let mut read = || {
-            let mut text = || {
-                Some(match input.option()? {
-                    Some(bytes) => Some(std::str::from_utf8(bytes).ok()?.to_owned()),
-                    None => None,
-                })
-            };
-            let (url, instance) = (text()?, text()?);
-            Some(Self {
-                url,
-                instance,
-                scanned_to: Some(input.signed()?).filter(|offset| *offset >= 0),
-                offset: input.signed()?,
-            })
-        };
-        garbled("writer", read())
     }
 }

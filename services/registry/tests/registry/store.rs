@@ -143,7 +143,7 @@ async fn lost_damaged_or_of_another_topic_it_is_filled_anew() {
 }
 
 fn set_offset(dir: &Path, topic: &str, next: i64) {
-    let options = StoreOptions::new("registry", 2, &["rows", "about"]);
+    let options = StoreOptions::new("registry", 3, &["rows", "about"]);
     let (store, opened) = Store::open(dir, &options).unwrap();
     assert_eq!(opened, meshwork_state::Opened::Existing);
     let mut batch = store.write();

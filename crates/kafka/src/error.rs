@@ -48,6 +48,24 @@ impl ErrorCode {
         )
     }
 
+    /// A partition or a coordinator is on its way from one broker to another, or a broker that has
+    /// just started has not heard of it yet.
+    #[must_use]
+    pub fn is_moving(self) -> bool {
+        matches!(
+            self.0,
+            RDKafkaErrorCode::UnknownLeaderEpoch
+                | RDKafkaErrorCode::FencedLeaderEpoch
+                | RDKafkaErrorCode::LeaderNotAvailable
+                | RDKafkaErrorCode::NotLeaderForPartition
+                | RDKafkaErrorCode::ReplicaNotAvailable
+                | RDKafkaErrorCode::OffsetNotAvailable
+                | RDKafkaErrorCode::CoordinatorLoadInProgress
+                | RDKafkaErrorCode::CoordinatorNotAvailable
+                | RDKafkaErrorCode::NotCoordinator
+        )
+    }
+
     /// Not permitted by the cluster's ACLs.
     #[must_use]
     pub fn is_forbidden(self) -> bool {
@@ -154,6 +172,13 @@ impl KafkaError {
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
         matches!(self, Self::Unreachable { .. })
+    }
+
+    /// Whether it may pass within seconds: no broker answers, or what was asked for is moving from
+    /// one to another.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        self.is_unreachable() || self.code().is_some_and(ErrorCode::is_moving)
     }
 
     pub(crate) fn config(error: &rdkafka::error::KafkaError) -> Self {

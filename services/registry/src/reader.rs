@@ -21,6 +21,9 @@ use crate::shared::Shared;
 use crate::state::{Changes, Foreign, LogRecord, LogWriter, State, StateError};
 use crate::store::{self, StoredRows, Topic};
 
+/// How long the topic may be on its way between brokers before that is an error.
+const DESCRIBE: Duration = Duration::from_secs(30);
+
 /// Longest wait for the next batch; only how soon trouble is seen depends on it.
 const WAIT: Duration = Duration::from_secs(1);
 
@@ -302,6 +305,19 @@ impl Follower {
 /// # Errors
 /// Kafka can't be asked.
 pub(crate) async fn describe(kafka: &KafkaConfig, name: &str) -> Result<Topic, KafkaError> {
+    let started = Instant::now();
+    loop {
+        match look_at(kafka, name).await {
+            // A broker that has just started does not know its partitions yet.
+            Err(error) if error.is_passing() && started.elapsed() < DESCRIBE => {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            described => return described,
+        }
+    }
+}
+
+async fn look_at(kafka: &KafkaConfig, name: &str) -> Result<Topic, KafkaError> {
     const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
     let admin = Admin::new(kafka)?;
     let info = admin

@@ -290,7 +290,7 @@ async fn prepare(kafka: &KafkaConfig, shared: &Shared) -> Result<(), Error> {
     let partitions = loop {
         match ensure(&admin, topic).await {
             Ok(partitions) => break partitions,
-            Err(Error::Kafka(error)) if error.is_unreachable() && started.elapsed() < limit => {
+            Err(error) if passes(&error) && started.elapsed() < limit => {
                 tracing::warn!(%error, "registry waits for Kafka");
             }
             Err(error) => return Err(error),
@@ -310,6 +310,18 @@ async fn prepare(kafka: &KafkaConfig, shared: &Shared) -> Result<(), Error> {
             .set(cluster.cluster_id.unwrap_or_default());
     }
     Ok(())
+}
+
+/// Whether it may pass by itself. A broker that has not heard of a new topic yet gives no settings
+/// of it.
+fn passes(error: &Error) -> bool {
+    match error {
+        Error::Kafka(error) => error.is_passing(),
+        Error::Cleanup { found, .. }
+        | Error::Topic(ControlTopicError::WrongCleanup { found, .. }) => found.is_empty(),
+        Error::Topic(ControlTopicError::Missing { .. }) => true,
+        _ => false,
+    }
 }
 
 /// Creates the topic where it is not there, checks it, and gives its partitions.

@@ -282,7 +282,6 @@ impl<'k> Parts<'k> {
     pub(super) fn place(&mut self) -> Option<Place> {
         Some((Subject::from_full(&self.text()?), self.number()?))
     }
-
 }
 
 #[cfg(test)]

@@ -145,6 +145,27 @@ mod tests {
         assert_eq!(cache.peek(&1), None);
     }
 
+    #[test]
+    fn what_is_learnt_together_does_not_expire_together() {
+        let belief = Duration::from_secs(1_000);
+        let cache = cache(belief);
+        let before = Instant::now();
+        let mut last: Vec<Duration> = (0..1_000)
+            .map(|_| cache.keep(Err(missing())).until.unwrap() - before)
+            .collect();
+        last.sort_unstable();
+        let (soonest, latest) = (last[0], last[999]);
+        assert!(soonest >= belief / 2, "{soonest:?}");
+        assert!(latest - soonest > belief / 2, "{soonest:?} to {latest:?}");
+        // No tenth of the time has more than a fifth of them.
+        for tenth in 0..10 {
+            let from = belief / 2 + belief * tenth / 10;
+            let within = |at: &&Duration| (from..from + belief / 10).contains(*at);
+            let count = last.iter().filter(within).count();
+            assert!(count < 200, "{count} from {from:?} on");
+        }
+    }
+
     #[tokio::test]
     async fn a_failure_expires_and_a_good_answer_stays() {
         let cache = cache(Duration::ZERO);

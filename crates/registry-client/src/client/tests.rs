@@ -140,6 +140,41 @@ async fn many_who_ask_for_one_id_make_one_request() {
     assert!(client.cached_schema(id(8)).is_none());
 }
 
+/// Thousands that start at once on a cold cache cost the registry one request for each schema, and one
+/// for each that is not there.
+#[tokio::test(flavor = "multi_thread")]
+async fn five_thousand_on_a_cold_cache_ask_once_for_each_schema() {
+    const CLIENTS: i64 = 5_000;
+    const SCHEMAS: i64 = 20;
+    let stub = Stub::new(|_, path| {
+        if path.ends_with("/7") {
+            (404, MISSING)
+        } else {
+            (200, STRING)
+        }
+    })
+    .await;
+    let client = stub.client();
+    // The second time all is known, "not there" included.
+    for _ in 0..2 {
+        let asking: Vec<_> = (0..CLIENTS)
+            .map(|number| {
+                let client = client.clone();
+                tokio::spawn(async move {
+                    let there = client.schema(id(100 + number % SCHEMAS)).await;
+                    (there, client.schema(id(7)).await)
+                })
+            })
+            .collect();
+        for asked in asking {
+            let (there, missing) = asked.await.unwrap();
+            assert_eq!(there.unwrap().text, "\"string\"");
+            assert!(missing.unwrap_err().is_not_found());
+        }
+        assert_eq!(i64::try_from(stub.asked()), Ok(SCHEMAS + 1));
+    }
+}
+
 #[tokio::test]
 async fn membership_is_asked_once() {
     let stub = Stub::new(|_, _| (200, r#"[{"subject":"s","version":1}]"#)).await;

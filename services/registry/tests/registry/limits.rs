@@ -138,6 +138,61 @@ async fn bad_requests_are_told_apart() {
     registry.stop().await;
 }
 
+/// Schemas that are deep, endless in themselves, or of a megabyte: refused, or taken as Java takes
+/// them, and never walked for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn schemas_that_go_deep_in_circles_and_on_and_on() {
+    const DEEP: usize = 10_000;
+    let registry = Registry::start().await;
+    let arrays = format!(
+        "{}\"int\"{}",
+        r#"{"type":"array","items":"#.repeat(DEEP),
+        "}".repeat(DEEP)
+    );
+    let unions = format!(
+        "{}\"int\"{}",
+        r#"["null",{"type":"map","values":"#.repeat(DEEP),
+        "}]".repeat(DEEP)
+    );
+    let records: String = (0..DEEP)
+        .map(|n| format!(r#"{{"type":"record","name":"R{n}","fields":[{{"name":"f","type":"#))
+        .chain(std::iter::once("\"int\"".to_owned()))
+        .chain(std::iter::repeat_n("}]}".to_owned(), DEEP))
+        .collect();
+    let symbols: Vec<String> = (0..110_000).map(|n| format!("\"S{n:06}\"")).collect();
+    let long = format!(
+        r#"{{"type":"enum","name":"E","symbols":[{}]}}"#,
+        symbols.join(",")
+    );
+    assert!(long.len() > 1_000_000);
+    for text in [&arrays, &unions, &records, &long] {
+        for path in [
+            "/subjects/s/versions",
+            "/subjects/s",
+            "/compatibility/subjects/s/versions",
+        ] {
+            let body = Some(json!({ "schema": text }));
+            let (status, answer) = registry.call("POST", path, body).await;
+            // Where there is nothing to look in, there is nothing to read either.
+            let nowhere = path == "/subjects/s" && status == 404;
+            assert!(nowhere || status == 422, "{path}: {status} {answer}");
+        }
+    }
+    assert_eq!(registry.ok("GET", "/subjects", None).await, json!([]));
+
+    // Java takes a record that no datum can fill; comparing two of them comes to an end.
+    let endless = record("R", r#"{"name":"r","type":"R"}"#);
+    let longer = record(
+        "R",
+        r#"{"name":"r","type":"R"},{"name":"a","type":"int","default":0}"#,
+    );
+    assert_eq!(registry.register("endless", &endless).await, 1);
+    assert_eq!(registry.register("endless", &longer).await, 2);
+    let answer = registry.ok("GET", "/schemas/ids/2", None).await;
+    assert_eq!(answer["schema"], json!(longer));
+    registry.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn headers_that_never_end_are_not_waited_for() {
     let registry = Registry::with(Config {

@@ -1,0 +1,15 @@
+//! Kafka's requests and responses as far as a gateway has to understand them: walked where they lie,
+//! changed by splicing, every length checked against what remains before it is used.
+
+pub mod api;
+pub mod header;
+pub mod reader;
+pub mod writer;
+
+pub use api::ApiKey;
+pub use header::{
+    FrameError, LENGTH_BYTES, REQUEST_LEAST, RESPONSE_LEAST, RequestHeader, RequestStart,
+    frame_length, response_body,
+};
+pub use reader::{Reader, Uuid, WireError};
+pub use writer::Writer;

@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod header;
+pub mod produce;
 pub mod reader;
 pub mod writer;
 
@@ -11,5 +12,6 @@ pub use header::{
     FrameError, LENGTH_BYTES, REQUEST_LEAST, RESPONSE_LEAST, RequestHeader, RequestStart,
     frame_length, response_body,
 };
+pub use produce::{OwnedTopic, ProduceError, ProduceRequest, TopicRef};
 pub use reader::{Reader, Uuid, WireError};
 pub use writer::Writer;

@@ -2,10 +2,21 @@
 //! changed by splicing, every length checked against what remains before it is used.
 
 pub mod api;
+pub mod api_versions;
+pub mod describe_cluster;
+pub mod fetch;
+pub mod find_coordinator;
 pub mod header;
+pub mod metadata;
 pub mod produce;
 pub mod reader;
+pub mod sasl;
+pub mod sasl_name;
 pub mod writer;
+
+mod endpoints;
+mod splice;
+mod walk;
 
 pub use api::ApiKey;
 pub use header::{

@@ -1,5 +1,9 @@
 //! Bodies of fuzz targets, here so that plain tests can replay what the fuzzer found.
 
+mod produce;
+
+pub use produce::produce;
+
 use crate::batch::BatchView;
 use crate::build::BatchBuilder;
 use crate::codec::{Codec, Compressor, Decompressor};

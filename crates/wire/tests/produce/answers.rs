@@ -382,3 +382,36 @@ fn of_an_answer_that_is_malformed_at_its_end_nothing_is_seen() {
     read_answers(&[whole, &[0]].concat(), 9, |_| seen += 1).unwrap_err();
     assert_eq!(seen, 1);
 }
+
+/// What kafka-protocol never writes.
+#[test]
+fn tags_and_counts_as_only_others_write_them() {
+    let rewrite = |body: &[u8], version| {
+        let frame = [&[0, 0, 0, 1, 0], body].concat();
+        let node = |id: i32| (id != 1).then(|| ("g".to_owned(), 9));
+        rewrite_answer(&frame, version, &[], |_| None, node).map(|out| out[9..].to_vec())
+    };
+    // In version 9 tag 0 means nothing: it stays, whatever it is.
+    let unknown = [1, 0, 0, 0, 0, 1, 0, 2, 1, 2];
+    assert_eq!(rewrite(&unknown, 9).unwrap(), unknown);
+    // In version 10 it is a list, and this is none.
+    assert!(rewrite(&unknown, 10).is_err());
+    // A count of no topics in two bytes.
+    let long = [0x81, 0, 0, 0, 0, 5, 0];
+    assert_eq!(rewrite(&long, 10).unwrap(), long);
+    // The list twice, another field between them: each is rewritten, and left out once empty.
+    let node = |id, host| [2, 0, 0, 0, id, 2, host, 0, 0, 0, 7, 0, 0];
+    let twice = [
+        &[1, 0, 0, 0, 0, 3, 0, 13][..],
+        &node(1, b'a'),
+        &[5, 1, 77, 0, 13],
+        &node(2, b'b'),
+    ]
+    .concat();
+    let expected = [
+        &[1, 0, 0, 0, 0, 2, 5, 1, 77, 0, 13][..],
+        &[2, 0, 0, 0, 2, 2, b'g', 0, 0, 0, 9, 0, 0],
+    ]
+    .concat();
+    assert_eq!(rewrite(&twice, 10).unwrap(), expected);
+}

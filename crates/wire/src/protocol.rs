@@ -6,12 +6,17 @@ pub mod api_versions;
 pub mod describe_cluster;
 pub mod fetch;
 pub mod find_coordinator;
+pub mod groups;
 pub mod header;
+pub mod heartbeats;
 pub mod metadata;
+pub mod offsets;
 pub mod produce;
 pub mod reader;
 pub mod sasl;
 pub mod sasl_name;
+pub mod transactions;
+pub mod waits;
 pub mod writer;
 
 mod endpoints;

@@ -108,6 +108,15 @@ pub fn ranges(
     Ok(error_code)
 }
 
+/// The throttle time in an answer, 0 for a body of version 0.
+pub(super) fn throttle_ms(frame: &[u8], version: i16) -> Result<i32, WireError> {
+    let (_, version, mut at) = body(frame, version)?;
+    for _ in 0..at.array(ENTRY_LEAST)? {
+        entry(&mut at)?;
+    }
+    if version >= 1 { at.i32() } else { Ok(0) }
+}
+
 /// Rewrites an answer: each API's least and greatest version become what `keep` gives for them, and
 /// an API for which it gives `None` is left out. Features and all other tagged fields stay byte for
 /// byte: without them clients would fall back to older transactions. `version` is the one that was

@@ -81,17 +81,16 @@ fn rate(codec: Codec) -> Result<f64> {
         tombstones: false,
         unavailable: OnUnavailable::Closed,
     };
-    let mut pipeline = BatchPipeline::new(
-        Checker::new(Arc::new(policy)),
-        ProducerTag::new("bench@localhost", Trust::Principal),
-        Limits::default(),
-        1 << 20,
-    );
+    let mut pipeline = BatchPipeline::new(Checker::new(Arc::new(policy)), Limits::default());
+    let producer = ProducerTag::new("bench@localhost", Trust::Principal);
     let (batch, payload) = batch(codec, id)?;
     let context = BatchContext {
+        producer: &producer,
         partition: 0,
         arrived: Timestamp::from_millis(START_MS + 1_000),
+        max_batch_bytes: 1 << 20,
         removed_before: 0,
+        recorded: None,
     };
     let mut tally = PartitionTally::new("bench.orders.v1", 0);
     let mut round = || -> Result<f64> {

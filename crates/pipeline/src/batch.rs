@@ -82,13 +82,11 @@ pub struct BatchReport {
     pub untagged: bool,
 }
 
-/// Runs batches of one product and producer through enforce → tag → observe. Keeps its buffers.
+/// Runs batches of one product through enforce → tag → observe. Keeps its buffers.
 #[derive(Debug)]
 pub struct BatchPipeline {
     checker: Checker,
-    producer: ProducerTag,
     limits: Limits,
-    max_batch_bytes: usize,
     decompressor: Decompressor,
     compressor: Compressor,
     builder: BatchBuilder,
@@ -97,31 +95,32 @@ pub struct BatchPipeline {
 
 /// What a batch is part of.
 #[derive(Clone, Copy, Debug)]
-pub struct BatchContext {
+pub struct BatchContext<'c> {
+    /// Who sent it.
+    pub producer: &'c ProducerTag,
     /// Partition that it goes to.
     pub partition: i32,
     /// When it came.
     pub arrived: Timestamp,
+    /// The topic's `max.message.bytes`: a batch that tagging alone would make larger goes on
+    /// untagged.
+    pub max_batch_bytes: usize,
     /// Records of this producer's epoch taken out before it (kafka-protocol: "Quarantine by
     /// renumbering").
     pub removed_before: u32,
+    /// Which of its records were taken out when it came before, ascending: a repeat follows that
+    /// verdict, whatever the schemas say by now, so that it has the same sequence numbers. They are
+    /// in quarantine already, and counted.
+    pub recorded: Option<&'c [u32]>,
 }
 
 impl BatchPipeline {
-    /// For one product and producer. A batch that tagging alone would make larger than
-    /// `max_batch_bytes` (the topic's `max.message.bytes`) goes on untagged.
+    /// For one product.
     #[must_use]
-    pub fn new(
-        checker: Checker,
-        producer: ProducerTag,
-        limits: Limits,
-        max_batch_bytes: usize,
-    ) -> Self {
+    pub fn new(checker: Checker, limits: Limits) -> Self {
         Self {
             checker,
-            producer,
             limits,
-            max_batch_bytes,
             decompressor: Decompressor::new(),
             compressor: Compressor::new(),
             builder: BatchBuilder::new(0),
@@ -141,7 +140,7 @@ impl BatchPipeline {
     pub fn run<S: Schemas + ?Sized>(
         &mut self,
         bytes: &[u8],
-        context: BatchContext,
+        context: BatchContext<'_>,
         schemas: &S,
     ) -> Result<BatchReport, WalkError> {
         let batch = BatchView::parse(bytes, &self.limits)?;
@@ -173,42 +172,59 @@ impl BatchPipeline {
             report.outcome = outcome;
             return Ok(report);
         }
-        let dispositions = report
-            .refused
-            .iter()
-            .map(|r| policy.disposition(r.refusal.reason));
-        let mut rejected = false;
-        let mut removed = 0u32;
-        for disposition in dispositions {
-            match disposition {
-                Disposition::Reject => rejected = true,
-                Disposition::Quarantine => removed += 1,
-                Disposition::Mark | Disposition::Pass => {}
+        let removed = match context.recorded {
+            Some(recorded) => {
+                let count = batch.header().record_count;
+                report.refused = recorded
+                    .iter()
+                    .copied()
+                    .filter(|index| i64::from(*index) < i64::from(count))
+                    .map(|index| RefusedRecord {
+                        index,
+                        refusal: Refusal::new(Reason::Datum, "taken out when it came before"),
+                    })
+                    .collect();
+                u32::try_from(report.refused.len()).unwrap_or(u32::MAX)
             }
-        }
-        for refused in &report.refused {
-            report.tally.refused(refused.refusal.reason, 1);
-        }
-        // In a transaction a refused record fails the request, and the client aborts.
-        if rejected || (removed > 0 && batch.header().attributes.is_transactional()) {
-            report.outcome = BatchOutcome::Rejected;
-            return Ok(report);
-        }
+            None => {
+                let dispositions = report
+                    .refused
+                    .iter()
+                    .map(|r| policy.disposition(r.refusal.reason));
+                let mut rejected = false;
+                let mut removed = 0u32;
+                for disposition in dispositions {
+                    match disposition {
+                        Disposition::Reject => rejected = true,
+                        Disposition::Quarantine => removed += 1,
+                        Disposition::Mark | Disposition::Pass => {}
+                    }
+                }
+                for refused in &report.refused {
+                    report.tally.refused(refused.refusal.reason, 1);
+                }
+                // In a transaction a refused record fails the request, and the client aborts.
+                if rejected || (removed > 0 && batch.header().attributes.is_transactional()) {
+                    report.outcome = BatchOutcome::Rejected;
+                    return Ok(report);
+                }
+                removed
+            }
+        };
         report.removed = removed;
-        if removed > 0 {
+        if removed > 0 && context.recorded.is_none() {
             report.quarantine = Some(quarantine(
                 &batch,
                 records.clone(),
                 &report.refused,
                 &policy.topic,
                 context.partition,
-                &self.producer,
+                context.producer,
                 &mut self.compressor,
             )?);
         }
 
         let assembly = Assembly {
-            producer: &self.producer,
             facts: &self.facts,
             batch: &batch,
             context,
@@ -226,8 +242,8 @@ impl BatchPipeline {
         report.outcome = match rewritten {
             Some(out)
                 if !must
-                    && out.len() > self.max_batch_bytes
-                    && bytes.len() <= self.max_batch_bytes =>
+                    && out.len() > context.max_batch_bytes
+                    && bytes.len() <= context.max_batch_bytes =>
             {
                 report = before;
                 report.untagged = true;
@@ -302,10 +318,9 @@ fn add(list: &mut Vec<Needed>, needed: Needed) {
 
 /// Second walk: counts what goes on and writes it anew where something changed.
 struct Assembly<'b> {
-    producer: &'b ProducerTag,
     facts: &'b [Facts],
     batch: &'b BatchView<'b>,
-    context: BatchContext,
+    context: BatchContext<'b>,
     removing: bool,
 }
 
@@ -338,7 +353,7 @@ impl Assembly<'_> {
             }
             let tagged = Tagged::new(
                 record.headers.iter(),
-                self.producer,
+                self.context.producer,
                 mode,
                 mode == TagMode::Record || first,
                 bad.map(|r| r.refusal.reason),
@@ -383,7 +398,7 @@ impl Assembly<'_> {
     fn tallied(&self, facts: Facts) -> Tallied<'_> {
         Tallied {
             bytes: 0,
-            producer: Some((self.producer.name(), self.producer.trust())),
+            producer: Some((self.context.producer.name(), self.context.producer.trust())),
             schema_id: facts.schema_id,
             event_time: facts.event_time,
             arrived: self.context.arrived,

@@ -67,24 +67,28 @@ fn batch(header: BatchHeader, codec: Codec, records: &[Given]) -> Vec<u8> {
     out
 }
 
-fn pipeline(policy: ProductPolicy, max_batch_bytes: usize) -> BatchPipeline {
-    BatchPipeline::new(
-        Checker::new(Arc::new(policy)),
-        ProducerTag::new("ops", Trust::Principal),
-        Limits::default(),
-        max_batch_bytes,
-    )
+fn pipeline(policy: ProductPolicy) -> BatchPipeline {
+    BatchPipeline::new(Checker::new(Arc::new(policy)), Limits::default())
 }
 
-const CONTEXT: BatchContext = BatchContext {
-    partition: 3,
-    arrived: Timestamp::from_millis(1_200),
-    removed_before: 0,
-};
+fn ops() -> ProducerTag {
+    ProducerTag::new("ops", Trust::Principal)
+}
+
+fn context(producer: &ProducerTag) -> BatchContext<'_> {
+    BatchContext {
+        producer,
+        partition: 3,
+        arrived: Timestamp::from_millis(1_200),
+        max_batch_bytes: 1 << 20,
+        removed_before: 0,
+        recorded: None,
+    }
+}
 
 fn run(policy: ProductPolicy, bytes: &[u8]) -> BatchReport {
-    pipeline(policy, 1 << 20)
-        .run(bytes, CONTEXT, &Told::flights())
+    pipeline(policy)
+        .run(bytes, context(&ops()), &Told::flights())
         .unwrap()
 }
 
@@ -247,15 +251,16 @@ fn later_batches_shift_by_what_was_taken_out_before() {
         assert_eq!(shift_sequence(sequence, removed), expected);
     }
     let given = batch(header(), Codec::None, &[good("A")]);
+    let producer = ops();
     let context = BatchContext {
         removed_before: 4,
-        ..CONTEXT
+        ..context(&producer)
     };
     let off = ProductPolicy {
         tag: TagMode::Off,
         ..policy(EnforcementMode::Quarantine)
     };
-    let report = pipeline(off, 1 << 20)
+    let report = pipeline(off)
         .run(&given, context, &Told::flights())
         .unwrap();
     assert_eq!(read(rewritten(&report)).0.base_sequence, 6);
@@ -313,8 +318,13 @@ fn schemas_are_asked_for_once_each() {
 #[test]
 fn a_batch_that_tagging_would_make_too_large_goes_on_untagged() {
     let given = batch(header(), Codec::None, &[good("A"), good("B")]);
-    let mut report = pipeline(policy(EnforcementMode::Quarantine), given.len() + 20)
-        .run(&given, CONTEXT, &Told::flights())
+    let producer = ops();
+    let narrow = BatchContext {
+        max_batch_bytes: given.len() + 20,
+        ..context(&producer)
+    };
+    let mut report = pipeline(policy(EnforcementMode::Quarantine))
+        .run(&given, narrow, &Told::flights())
         .unwrap();
     assert_eq!(
         (&report.outcome, report.untagged),
@@ -348,7 +358,7 @@ fn a_damaged_batch_is_an_error() {
     let last = given.len() - 1;
     given[last] ^= 1;
     let result =
-        pipeline(policy(EnforcementMode::Reject), 1 << 20).run(&given, CONTEXT, &Told::flights());
+        pipeline(policy(EnforcementMode::Reject)).run(&given, context(&ops()), &Told::flights());
     assert!(matches!(
         result,
         Err(WalkError::Batch(BatchError::Checksum { .. }))
@@ -389,4 +399,27 @@ proptest! {
         let seen = report.tally.take().unwrap();
         prop_assert_eq!(usize::try_from(seen.records).unwrap(), kept.len());
     }
+}
+
+#[test]
+fn a_repeat_follows_the_recorded_verdict() {
+    // Sent again when its schema has appeared meanwhile: the same range goes on, nothing is put
+    // into quarantine twice.
+    let given = batch(
+        header(),
+        Codec::None,
+        &[good("AA1"), good("AA2"), good("AA3")],
+    );
+    let producer = ops();
+    let again = BatchContext {
+        recorded: Some(&[1, 99]),
+        ..context(&producer)
+    };
+    let report = pipeline(policy(EnforcementMode::Quarantine))
+        .run(&given, again, &Told::flights())
+        .unwrap();
+    assert_eq!((report.removed, report.quarantine.is_none()), (1, true));
+    let (new, _, records) = read(rewritten(&report));
+    assert_eq!((new.record_count, new.base_sequence), (2, 10));
+    assert_eq!(records.len(), 2);
 }

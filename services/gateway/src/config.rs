@@ -1,0 +1,100 @@
+//! Configuration of the gateway.
+
+use meshwork_model::units::{ByteSize, HumanDuration};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The gateway role.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Host that clients are told to come to. Absent: the address listened on, or this machine's
+    /// name where that is every address (`0.0.0.0`).
+    pub advertised_host: Option<String>,
+    /// Greatest node id that is served: node N is reached at the listener's port + N, so that these
+    /// ports have to be open and free. A broker with a greater id is left out of what clients see,
+    /// and named in the log. Default 100.
+    pub max_node_id: u16,
+    /// What clients may do with topics that are no product. Default `allow`.
+    pub other_topics: OtherTopics,
+    /// Name of all producers that come here without a login, in place of their client ids: for a
+    /// sidecar that serves one application. Absent: the client id counts.
+    pub producer: Option<String>,
+    /// Most client connections. Default 5,000; more are closed at once and counted.
+    pub max_connections: usize,
+    /// Most client connections from one address. Default 1,000.
+    pub max_connections_per_address: usize,
+    /// Most requests of one connection that may wait for their answers; then no more are read from
+    /// it. Default 500: stock clients keep 5, and librdkafka's unbounded pipelining is kept short.
+    pub max_requests_in_flight: usize,
+    /// Largest Produce request. Default 100 MiB: what a broker takes (`socket.request.max.bytes`).
+    pub max_produce_bytes: ByteSize,
+    /// Largest other request. Default 8 MiB: a group of thousands of members joins with less.
+    pub max_request_bytes: ByteSize,
+    /// Largest answer that is rewritten (Metadata of a large cluster). Others pass through in
+    /// pieces, whatever their size. Default 64 MiB.
+    pub max_rewritten_bytes: ByteSize,
+    /// Most bytes of requests held at a time, over all connections: each waits until it has room.
+    /// Default 256 MiB.
+    pub max_held_bytes: ByteSize,
+    /// Most bytes that the records of one batch may have once decompressed. Default 64 MiB.
+    pub max_decompressed_bytes: ByteSize,
+    /// How long a broker may take to be connected to. Default `10s`.
+    pub connect_within: HumanDuration,
+    /// How long an answer may take beyond what the request itself allows (`timeout_ms`,
+    /// `max_wait_ms`, `rebalance_timeout_ms`) and what the broker throttles. Default `30s`.
+    pub answer_within: HumanDuration,
+    /// How long a client that does not take its answers, or a broker that does not take requests,
+    /// is waited for. Default `2m`.
+    pub stalled_after: HumanDuration,
+    /// How often the brokers' addresses and the topics' limits are asked for. Default `10s`.
+    pub refresh_every: HumanDuration,
+    /// How often what was seen of a partition is written to `mesh.observations`. Default `1s`.
+    pub observe_every: HumanDuration,
+    /// Compiled schemas kept. Default 10,000.
+    pub max_schemas: usize,
+    /// Ids of topics remembered. Default 100,000.
+    pub max_topics: usize,
+}
+
+/// What clients may do with topics that are no product.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OtherTopics {
+    /// Records pass unlooked at.
+    #[default]
+    Allow,
+    /// Producing is refused (`TOPIC_AUTHORIZATION_FAILED`), reading passes.
+    ReadOnly,
+    /// Producing is refused, and a connection that fetches from one is closed; but the mesh's own
+    /// topics and quarantine can be read.
+    Refuse,
+}
+
+const MIB: u64 = 1 << 20;
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            advertised_host: None,
+            max_node_id: 100,
+            other_topics: OtherTopics::default(),
+            producer: None,
+            max_connections: 5_000,
+            max_connections_per_address: 1_000,
+            max_requests_in_flight: 500,
+            max_produce_bytes: ByteSize::from_bytes(100 * MIB),
+            max_request_bytes: ByteSize::from_bytes(8 * MIB),
+            max_rewritten_bytes: ByteSize::from_bytes(64 * MIB),
+            max_held_bytes: ByteSize::from_bytes(256 * MIB),
+            max_decompressed_bytes: ByteSize::from_bytes(64 * MIB),
+            connect_within: HumanDuration::from_secs(10),
+            answer_within: HumanDuration::from_secs(30),
+            stalled_after: HumanDuration::from_secs(120),
+            refresh_every: HumanDuration::from_secs(10),
+            observe_every: HumanDuration::from_secs(1),
+            max_schemas: 10_000,
+            max_topics: 100_000,
+        }
+    }
+}

@@ -155,6 +155,44 @@ pub struct BatchHeader {
     pub record_count: i32,
 }
 
+impl BatchHeader {
+    /// The header that `bytes` begin with, nothing of it checked but the format: to tell whose batch
+    /// it is before it is read. `None`: fewer bytes than a header, or another format than 2.
+    #[must_use]
+    pub fn peek(bytes: &[u8]) -> Option<Self> {
+        let mut at = Cursor::new(bytes);
+        let base_offset = i64::from_be_bytes(at.array().ok()?);
+        let _length: [u8; 4] = at.array().ok()?;
+        let partition_leader_epoch = i32::from_be_bytes(at.array().ok()?);
+        let [magic] = at.array().ok()?;
+        if magic != MAGIC {
+            return None;
+        }
+        let _checksum: [u8; 4] = at.array().ok()?;
+        Self::fields(base_offset, partition_leader_epoch, &mut at).ok()
+    }
+
+    /// The fields behind the checksum.
+    fn fields(
+        base_offset: i64,
+        partition_leader_epoch: i32,
+        at: &mut Cursor<'_>,
+    ) -> Result<Self, Short> {
+        Ok(Self {
+            base_offset,
+            partition_leader_epoch,
+            attributes: Attributes(i16::from_be_bytes(at.array()?)),
+            last_offset_delta: i32::from_be_bytes(at.array()?),
+            base_timestamp: i64::from_be_bytes(at.array()?),
+            max_timestamp: i64::from_be_bytes(at.array()?),
+            producer_id: i64::from_be_bytes(at.array()?),
+            producer_epoch: i16::from_be_bytes(at.array()?),
+            base_sequence: i32::from_be_bytes(at.array()?),
+            record_count: i32::from_be_bytes(at.array()?),
+        })
+    }
+}
+
 /// A batch whose lengths and checksum hold, read in place. Its records are not yet looked at.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchView<'a> {
@@ -217,22 +255,11 @@ impl<'a> BatchView<'a> {
         if stated != computed {
             return Err(BatchError::Checksum { stated, computed });
         }
-        let attributes = Attributes(i16::from_be_bytes(at.array().map_err(short)?));
-        let header = BatchHeader {
-            base_offset,
-            partition_leader_epoch,
-            attributes,
-            last_offset_delta: i32::from_be_bytes(at.array().map_err(short)?),
-            base_timestamp: i64::from_be_bytes(at.array().map_err(short)?),
-            max_timestamp: i64::from_be_bytes(at.array().map_err(short)?),
-            producer_id: i64::from_be_bytes(at.array().map_err(short)?),
-            producer_epoch: i16::from_be_bytes(at.array().map_err(short)?),
-            base_sequence: i32::from_be_bytes(at.array().map_err(short)?),
-            record_count: i32::from_be_bytes(at.array().map_err(short)?),
-        };
+        let header =
+            BatchHeader::fields(base_offset, partition_leader_epoch, &mut at).map_err(short)?;
         let batch = Self {
             header,
-            codec: attributes.codec()?,
+            codec: header.attributes.codec()?,
             bytes,
             body: at.rest(),
         };

@@ -183,11 +183,16 @@ fn without_protocol(server: &str) -> &str {
 pub(crate) fn advertised_host(configured: Option<&str>, listening: IpAddr) -> String {
     match configured {
         Some(host) => host.to_owned(),
-        None if listening.is_unspecified() => std::fs::read_to_string("/proc/sys/kernel/hostname")
-            .ok()
-            .map(|name| name.trim().to_owned())
-            .filter(|name| !name.is_empty())
-            .unwrap_or_else(|| "localhost".to_owned()),
+        None if listening.is_unspecified() => host_name(),
         None => listening.to_string(),
     }
+}
+
+/// This machine's name.
+pub(crate) fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .ok()
+        .map(|name| name.trim().to_owned())
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "localhost".to_owned())
 }

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// Stable name of this process's place; part of each observation's source. Default: the host
+    /// name, with the gateway's port.
+    pub instance: Option<String>,
     /// Host that clients are told to come to. Absent: the address listened on, or this machine's
     /// name where that is every address (`0.0.0.0`).
     pub advertised_host: Option<String>,
@@ -20,6 +23,9 @@ pub struct Config {
     /// Name of all producers that come here without a login, in place of their client ids: for a
     /// sidecar that serves one application. Absent: the client id counts.
     pub producer: Option<String>,
+    /// Claim of an OAuth token (JWT) that names its owner, as the brokers are told by
+    /// `sasl.oauthbearer.sub.claim.name`. Default `sub`.
+    pub oauth_claim: String,
     /// Most client connections. Default 5,000; more are closed at once and counted.
     pub max_connections: usize,
     /// Most client connections from one address. Default 1,000.
@@ -76,10 +82,12 @@ const MIB: u64 = 1 << 20;
 impl Default for Config {
     fn default() -> Self {
         Self {
+            instance: None,
             advertised_host: None,
             max_node_id: 100,
             other_topics: OtherTopics::default(),
             producer: None,
+            oauth_claim: "sub".to_owned(),
             max_connections: 5_000,
             max_connections_per_address: 1_000,
             max_requests_in_flight: 500,

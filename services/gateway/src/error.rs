@@ -86,6 +86,9 @@ pub(crate) enum Ended {
         key: i16,
         version: i16,
     },
+    /// A message that can't be made.
+    #[error("{api} can't go on: {what}")]
+    Own { api: &'static str, what: String },
     /// A login that can't go through a gateway.
     #[error("{what} can't go through a gateway: {why}")]
     Login { what: String, why: &'static str },
@@ -114,6 +117,7 @@ impl Ended {
             Self::OutOfStep { .. } => "out-of-step",
             Self::Hidden { .. } => "hidden",
             Self::Login { .. } => "login",
+            Self::Own { .. } => "own",
             Self::Forbidden { .. } => "forbidden",
             Self::TooLong { .. } => "too-long",
             Self::NoBroker(_) => "no-broker",

@@ -99,6 +99,8 @@ pub(crate) enum Command {
 pub(crate) enum Role {
     /// Every role there is.
     All,
+    /// The gateway on the Kafka protocol.
+    Gateway,
     /// The schema registry.
     Registry,
     /// Freshness, its observer and its alerts.
@@ -136,6 +138,10 @@ pub(crate) struct RunArgs {
 /// Where the process listens. Port 0 takes a free one and says which.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ListenArgs {
+    /// The gateway, which Kafka clients bootstrap from; broker N is reached at its port + N. Default
+    /// 127.0.0.1:9192.
+    #[arg(long, env = "MESHWORK_GATEWAY_LISTEN", value_name = "ADDRESS")]
+    pub(crate) gateway_listen: Option<SocketAddr>,
     /// The registry's REST API. Default 127.0.0.1:8081.
     #[arg(long, env = "MESHWORK_REGISTRY_LISTEN", value_name = "ADDRESS")]
     pub(crate) registry_listen: Option<SocketAddr>,

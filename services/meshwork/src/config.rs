@@ -26,7 +26,8 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Config {
-    /// Roles to run: `all`, or any of `registry`, `freshness`, `lineage`, `catalog`.
+    /// Roles to run: `all`, or any of `gateway`, `registry`, `freshness`,
+    /// `lineage`, `catalog`.
     /// `--role`, `MESHWORK_ROLE`.
     pub(crate) role: Vec<Role>,
     /// Where the roles keep their state. `--data-dir`, `MESHWORK_DATA_DIR`.
@@ -39,6 +40,8 @@ pub(crate) struct Config {
     pub(crate) server: String,
     /// The Kafka cluster. `--bootstrap-server`, `-X key=value`, `--command-config`.
     pub(crate) kafka: KafkaConfig,
+    /// The gateway on the Kafka protocol.
+    pub(crate) gateway: GatewaySection,
     /// The schema registry: Meshwork's own role, or another with Confluent's API.
     pub(crate) registry: RegistrySection,
     /// The API of the other roles.
@@ -53,6 +56,16 @@ pub(crate) struct Config {
     pub(crate) catalog: meshwork_catalog::Config,
     /// Logs and traces. `--log-level`, `--log-format`.
     pub(crate) logging: LoggingConfig,
+}
+
+/// The gateway on the Kafka protocol.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct GatewaySection {
+    /// Where clients bootstrap from; broker N is reached at its port + N. `--gateway-listen`.
+    pub(crate) listen: SocketAddr,
+    /// How the role behaves.
+    pub(crate) service: meshwork_gateway::Config,
 }
 
 /// The schema registry: Meshwork's own role, or another with Confluent's API.
@@ -99,6 +112,7 @@ impl Default for Config {
             addresses_file: None,
             server: "http://127.0.0.1:8080".to_owned(),
             kafka: KafkaConfig::default(),
+            gateway: GatewaySection::default(),
             registry: RegistrySection::default(),
             http: HttpSection::default(),
             admin: AdminSection::default(),
@@ -106,6 +120,15 @@ impl Default for Config {
             lineage: meshwork_lineage::Config::default(),
             catalog: meshwork_catalog::Config::default(),
             logging: LoggingConfig::default(),
+        }
+    }
+}
+
+impl Default for GatewaySection {
+    fn default() -> Self {
+        Self {
+            listen: loopback(9192),
+            service: meshwork_gateway::Config::default(),
         }
     }
 }
@@ -234,6 +257,9 @@ impl Config {
 
     /// Flags and environment that say where to listen.
     pub(crate) fn listen(&mut self, args: &ListenArgs) {
+        if let Some(address) = args.gateway_listen {
+            self.gateway.listen = address;
+        }
         if let Some(address) = args.registry_listen {
             self.registry.listen = address;
         }

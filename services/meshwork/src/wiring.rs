@@ -14,7 +14,7 @@ use meshwork_telemetry::{LogControl, Metrics, Readiness, admin, spans};
 use tokio::net::TcpListener;
 
 pub(crate) use listeners::Addresses;
-use listeners::Listeners;
+use listeners::{Listeners, Roles};
 pub(crate) use parts::Parts;
 
 use crate::args::Role;
@@ -55,16 +55,22 @@ pub(crate) async fn start(
     let runs = |role: Role| config.role.iter().any(|r| *r == role || *r == Role::All);
     anyhow::ensure!(
         !config.role.is_empty(),
-        "no role is named: give --role all, or any of registry, freshness, lineage, catalog"
+        "no role is named: give --role all, or any of gateway, registry, freshness, lineage, catalog"
     );
-    let (registry, freshness, lineage, catalog) = (
+    let (gateway, registry, freshness, lineage, catalog) = (
+        runs(Role::Gateway),
         runs(Role::Registry),
         runs(Role::Freshness),
         runs(Role::Lineage),
         runs(Role::Catalog),
     );
 
-    let listeners = Listeners::bind(&config, registry, freshness || lineage || catalog).await?;
+    let needed = Roles {
+        gateway,
+        registry,
+        http: freshness || lineage || catalog,
+    };
+    let listeners = Listeners::bind(&config, needed).await?;
     let addresses = listeners.addresses(&config)?;
     if config.registry.url.is_none() {
         config.registry.url.clone_from(&addresses.registry);
@@ -82,6 +88,9 @@ pub(crate) async fn start(
     let mut freshness_handle = None;
     if let Some(listener) = listeners.registry {
         run_registry(&config, &shared, listener, &mut parts);
+    }
+    if let Some(listener) = listeners.gateway {
+        run_gateway(&config, &shared, listener, &mut parts)?;
     }
     if freshness {
         let handle = run_freshness(&config, &shared, &mut parts)?;
@@ -108,6 +117,26 @@ pub(crate) async fn start(
         freshness: freshness_handle,
         parts,
     })
+}
+
+fn run_gateway(
+    config: &Config,
+    shared: &Shared,
+    listener: TcpListener,
+    parts: &mut Parts,
+) -> anyhow::Result<()> {
+    let context = meshwork_gateway::Context {
+        kafka: shared.kafka.clone(),
+        registry: shared.registry.clone(),
+        clock: shared.clock.clone(),
+        readiness: shared.readiness.clone(),
+        metrics: shared.metrics.clone(),
+        ports_are_fixed: config.gateway.listen.port() != 0,
+    };
+    let service = meshwork_gateway::Service::new(config.gateway.service.clone(), context, listener)
+        .context("the gateway can't start")?;
+    parts.run("gateway", |shutdown| service.run(shutdown));
+    Ok(())
 }
 
 fn run_registry(config: &Config, shared: &Shared, listener: TcpListener, parts: &mut Parts) {

@@ -52,6 +52,9 @@ pub(crate) async fn stop_signal() {
 /// Says on stderr where the process is reached.
 pub(crate) fn tell(addresses: &wiring::Addresses) {
     eprintln!("kafka    {}", addresses.kafka);
+    if let Some(address) = &addresses.gateway {
+        eprintln!("gateway  {address}");
+    }
     if let Some(url) = &addresses.registry {
         eprintln!("registry {url}");
     }

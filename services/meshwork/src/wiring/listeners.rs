@@ -12,6 +12,7 @@ use crate::config::Config;
 
 #[derive(Debug)]
 pub(super) struct Listeners {
+    pub(super) gateway: Option<TcpListener>,
     pub(super) registry: Option<TcpListener>,
     pub(super) http: Option<TcpListener>,
     pub(super) admin: TcpListener,
@@ -22,6 +23,9 @@ pub(super) struct Listeners {
 pub(crate) struct Addresses {
     /// Kafka's bootstrap servers.
     pub(crate) kafka: String,
+    /// The gateway, for Kafka clients to bootstrap from, if its role runs here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) gateway: Option<String>,
     /// The registry's URL, if its role runs here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) registry: Option<String>,
@@ -32,9 +36,27 @@ pub(crate) struct Addresses {
     pub(crate) admin: String,
 }
 
+/// Which listeners the process's roles need.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Roles {
+    pub(super) gateway: bool,
+    pub(super) registry: bool,
+    /// Any of the roles with an API.
+    pub(super) http: bool,
+}
+
 impl Listeners {
-    pub(super) async fn bind(config: &Config, registry: bool, http: bool) -> anyhow::Result<Self> {
+    pub(super) async fn bind(config: &Config, roles: Roles) -> anyhow::Result<Self> {
+        let Roles {
+            gateway,
+            registry,
+            http,
+        } = roles;
         Ok(Self {
+            gateway: match gateway {
+                true => Some(bind(config.gateway.listen, "--gateway-listen").await?),
+                false => None,
+            },
             registry: match registry {
                 true => Some(bind(config.registry.listen, "--registry-listen").await?),
                 false => None,
@@ -57,6 +79,11 @@ impl Listeners {
         };
         Ok(Addresses {
             kafka: config.kafka.bootstrap_servers.clone(),
+            gateway: self
+                .gateway
+                .as_ref()
+                .map(|l| Ok::<_, std::io::Error>(l.local_addr()?.to_string()))
+                .transpose()?,
             registry: self.registry.as_ref().map(registry).transpose()?,
             http: self.http.as_ref().map(url).transpose()?,
             admin: url(&self.admin)?,

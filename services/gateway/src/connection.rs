@@ -1,0 +1,137 @@
+//! One client's connection and the one to the broker behind it: requests go *up*, answers come
+//! *down*, each in order. Both directions run in one task.
+
+pub(crate) mod frames;
+pub(crate) mod login;
+pub(crate) mod pending;
+
+mod down;
+mod up;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::brokers::NodeId;
+use crate::error::Ended;
+use crate::produce::Guard;
+use crate::service::Shared;
+use frames::{Frames, Outbox, Sink, Source};
+use login::Identity;
+
+/// A client that has been accepted.
+pub(crate) struct Accepted {
+    pub(crate) source: Source,
+    pub(crate) sink: Sink,
+    pub(crate) peer: SocketAddr,
+    /// The broker that its port stands for; none: any.
+    pub(crate) node: Option<NodeId>,
+    /// Subject of its certificate, where it has shown one that is trusted.
+    pub(crate) certificate: Option<String>,
+}
+
+/// What both directions know of the connection.
+#[derive(Debug)]
+pub(crate) struct Conn {
+    pub(crate) peer: SocketAddr,
+    /// Where the broker is.
+    pub(crate) broker: String,
+    pub(crate) who: Mutex<Identity>,
+    /// Milliseconds after `since` until which the broker does not read from this connection.
+    throttled_until: AtomicI64,
+    since: Instant,
+    /// `rebalance_timeout_ms` of the last JoinGroup: SyncGroup may take as long.
+    rebalance_ms: AtomicI64,
+}
+
+impl Conn {
+    fn throttled_until(&self) -> Instant {
+        let millis = self.throttled_until.load(Ordering::Relaxed);
+        self.since + Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+    }
+
+    fn throttle(&self, millis: i32) {
+        if millis > 0 {
+            let now = i64::try_from(self.since.elapsed().as_millis()).unwrap_or(i64::MAX);
+            self.throttled_until
+                .fetch_max(now.saturating_add(millis.into()), Ordering::Relaxed);
+        }
+    }
+}
+
+/// Serves a client until either end closes, a limit is broken, or `stop`: then what is in flight is
+/// finished.
+pub(crate) async fn serve(
+    shared: Arc<Shared>,
+    accepted: Accepted,
+    stop: CancellationToken,
+) -> Result<(), Ended> {
+    let upstream = shared
+        .upstream
+        .connect(&shared.brokers, accepted.node)
+        .await?;
+    let conn = Arc::new(Conn {
+        peer: accepted.peer,
+        broker: upstream.address,
+        who: Mutex::new(Identity::new(
+            accepted.certificate,
+            shared.config.producer.as_deref(),
+        )),
+        throttled_until: AtomicI64::new(0),
+        since: Instant::now(),
+        rebalance_ms: AtomicI64::new(0),
+    });
+    let stalled_after = shared.config.stalled_after.get();
+    let (owe, owed) = mpsc::channel(shared.config.max_requests_in_flight.max(1));
+    let up = up::Up {
+        shared: Arc::clone(&shared),
+        conn: Arc::clone(&conn),
+        client: Frames::new(accepted.source),
+        broker: Outbox::new(upstream.sink, stalled_after),
+        owe,
+        stop,
+        guard: Guard::default(),
+    };
+    let down = down::Down {
+        shared,
+        conn,
+        broker: Frames::new(upstream.source),
+        client: Outbox::new(accepted.sink, stalled_after),
+        owed,
+    };
+    let (up, down) = (up.run(), down.run());
+    tokio::pin!(up, down);
+    // Whoever fails ends both. When the client has nothing more to ask, what it is owed is still
+    // written; when the broker has closed and owes nothing, that is all.
+    let client = tokio::select! {
+        asked = &mut up => {
+            let client = asked?;
+            down.await?;
+            client
+        }
+        ended = &mut down => return ended,
+    };
+    // Closed with unread bytes, a socket is reset, and the client loses answers that it was sent.
+    client.discard(LINGER).await;
+    Ok(())
+}
+
+/// How long is waited for the other end to close too.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Settings of a socket on either side.
+pub(crate) fn tune(stream: &TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let keepalive = socket2::TcpKeepalive::new()
+        .with_time(Duration::from_secs(60))
+        .with_interval(Duration::from_secs(10))
+        .with_retries(3);
+    socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive)
+}

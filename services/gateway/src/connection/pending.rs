@@ -1,0 +1,65 @@
+//! What is owed to a client, in the order in which it asked.
+
+use std::sync::Arc;
+
+use meshwork_pipeline::PartitionTally;
+use meshwork_wire::protocol::ApiKey;
+use meshwork_wire::protocol::produce::{OwnAnswer, OwnedTopic};
+use tokio::time::Instant;
+
+use crate::products::Product;
+
+/// One answer that a client waits for.
+#[derive(Debug)]
+pub(crate) enum Pending {
+    /// The broker's, to the request that was passed on.
+    Broker {
+        api: ApiKey,
+        version: i16,
+        correlation_id: i32,
+        /// When it has to have come; what the broker throttles comes on top.
+        until: Instant,
+        answer: Answer,
+    },
+    /// Our own: a whole frame.
+    Own(Vec<u8>),
+}
+
+/// What is done with a broker's answer.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// It passes as it is.
+    Pass,
+    /// Rewritten by what its API needs.
+    Rewrite,
+    /// Its session id is read.
+    Fetch,
+    /// A step of a login.
+    Login,
+    /// Ours are added, and what was acknowledged is counted.
+    Produce(Box<Produced>),
+}
+
+/// A Produce request on its way.
+#[derive(Debug, Default)]
+pub(crate) struct Produced {
+    /// Answers for partitions that were not passed on.
+    pub(crate) own: Vec<OwnAnswer>,
+    /// What was passed on and has to be counted.
+    pub(crate) sent: Vec<Sent>,
+}
+
+/// One batch on its way to the broker.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    /// As the request names the topic.
+    pub(crate) topic: OwnedTopic,
+    pub(crate) name: Arc<str>,
+    pub(crate) partition: i32,
+    pub(crate) product: Arc<Product>,
+    pub(crate) tally: PartitionTally,
+    /// Records that went on.
+    pub(crate) records: i64,
+    /// Records were taken out: the client is told no offset, since its own would not fit.
+    pub(crate) renumbered: bool,
+}

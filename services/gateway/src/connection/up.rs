@@ -1,0 +1,390 @@
+//! Requests, from the client to the broker.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use bytes::Bytes;
+use meshwork_wire::protocol::produce::{ProduceRequest, Segment, own_answer};
+use meshwork_wire::protocol::{
+    ApiKey, LENGTH_BYTES, REQUEST_LEAST, RequestHeader, RequestStart, WireError, api_versions,
+    sasl, sasl_name,
+};
+use tokio::sync::mpsc;
+use tokio::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+use super::Conn;
+use super::frames::{Begin, EARNEST_BYTES, Frames, Outbox};
+use super::login::{Mechanism, Principal};
+use super::pending::{Answer, Pending};
+use crate::apis::{self, Action};
+use crate::error::Ended;
+use crate::produce::{self, Guard, Sender};
+use crate::service::Shared;
+
+/// Largest frame before a login has ended, as Kafka's own (`SaslServerAuthenticator`).
+const BEFORE_LOGIN_BYTES: usize = 512 << 10;
+/// A shorter `timeout_ms` is not taken at its word where a batch had to wait here.
+const LEAST_TIMEOUT: Duration = Duration::from_secs(5);
+const KIB: usize = 1 << 10;
+
+/// One direction of a connection.
+pub(super) struct Up {
+    pub(super) shared: Arc<Shared>,
+    pub(super) conn: Arc<Conn>,
+    pub(super) client: Frames,
+    pub(super) broker: Outbox,
+    pub(super) owe: mpsc::Sender<Pending>,
+    pub(super) stop: CancellationToken,
+    pub(super) guard: Guard,
+}
+
+impl Up {
+    /// Runs until the client closes, `stop`, or an error. Gives the client's side back.
+    pub(super) async fn run(mut self) -> Result<Frames, Ended> {
+        while let Some(length) = self.next().await? {
+            self.request(length).await?;
+        }
+        // What was passed on reaches the broker before the connection goes, acks=0 included: only
+        // this direction is closed, and the broker closes the other once it has read to the end.
+        let closed = self.broker.close().await;
+        self.to_broker(closed)?;
+        Ok(self.client)
+    }
+
+    /// Waits for the next frame; its length. `None`: there will be none.
+    async fn next(&mut self) -> Result<Option<usize>, Ended> {
+        if self.client.ready().len() < LENGTH_BYTES + REQUEST_LEAST {
+            self.flush().await?;
+        }
+        let throttled = self.conn.throttled_until();
+        if throttled > Instant::now() {
+            self.flush().await?;
+            tokio::select! {
+                () = self.stop.cancelled() => return Ok(None),
+                () = tokio::time::sleep_until(throttled) => {}
+            }
+        }
+        let limit = self.shared.limits.largest;
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Ok(None),
+            begun = self.client.begin(REQUEST_LEAST, limit) => match begun {
+                Ok(length) => Ok(length),
+                Err(Begin::Io(error)) => Err(Ended::Client(error)),
+                Err(Begin::Frame(error)) => Err(error.into()),
+            },
+        }
+    }
+
+    async fn request(&mut self, length: usize) -> Result<(), Ended> {
+        let fixed = self.client.ready().get(LENGTH_BYTES..).unwrap_or_default();
+        let start = RequestStart::read(fixed).map_err(|source| unreadable(None, source))?;
+        let limit = self.limit_of(start.api);
+        if length > limit {
+            let bytes = length;
+            return Err(meshwork_wire::protocol::FrameError::TooLarge { bytes, limit }.into());
+        }
+        let action = self.action(start)?;
+        let total = LENGTH_BYTES + length;
+        let room = self.make_room(total).await?;
+        let message = self.client.take(total);
+        let frame = message.get(LENGTH_BYTES..).unwrap_or_default();
+        self.shared.metrics.request(start.api.name(), total);
+        let Some(action) = action else {
+            // A version of ApiVersions from the future: the client asks again with version 0.
+            return self
+                .owe(Pending::Own(api_versions::unsupported(
+                    start.correlation_id,
+                )))
+                .await;
+        };
+        let header =
+            RequestHeader::read(frame).map_err(|source| unreadable(Some(start), source))?;
+        match action {
+            Action::Produce => self.produce(&header, &message).await?,
+            Action::SaslHandshake => {
+                let name = sasl::mechanism(&header, frame)
+                    .map_err(|source| unreadable(Some(start), source))?;
+                if name == "GSSAPI" {
+                    return Err(Ended::Login {
+                        what: name.to_owned(),
+                        why: "a Kerberos ticket is for the host that was dialled; use SCRAM, OAUTHBEARER, PLAIN or a client certificate",
+                    });
+                }
+                self.conn.who.lock().begin(Mechanism::of(name));
+                self.pass(&header, &message, Answer::Login).await?;
+            }
+            Action::SaslAuthenticate => {
+                let secret = sasl::auth_bytes(&header, frame)
+                    .map_err(|source| unreadable(Some(start), source))?;
+                self.claim(secret);
+                self.pass(&header, &message, Answer::Login).await?;
+            }
+            Action::ApiVersions
+            | Action::Metadata
+            | Action::FindCoordinator
+            | Action::DescribeCluster => self.pass(&header, &message, Answer::Rewrite).await?,
+            Action::Fetch => self.pass(&header, &message, Answer::Fetch).await?,
+            Action::Pass | Action::Group | Action::InitProducerId => {
+                self.pass(&header, &message, Answer::Pass).await?;
+            }
+        }
+        drop(room);
+        Ok(())
+    }
+
+    /// What is done with the request. `None`: ApiVersions in a version that is not known yet.
+    fn action(&self, start: RequestStart) -> Result<Option<Action>, Ended> {
+        if let Some(rule) = apis::rule(start.api) {
+            if (rule.least..=rule.most).contains(&start.version) {
+                return Ok(Some(rule.action));
+            }
+            if start.api == ApiKey::API_VERSIONS {
+                return Ok(None);
+            }
+            if start.api == ApiKey::SASL_HANDSHAKE {
+                return Err(Ended::Login {
+                    what: "SaslHandshake version 0".to_owned(),
+                    why: "its tokens have no headers; use a client that speaks version 1 (Kafka 1.0 or later)",
+                });
+            }
+        }
+        Err(Ended::Hidden {
+            api: start.api.name(),
+            key: start.api.0,
+            version: start.version,
+        })
+    }
+
+    fn limit_of(&self, api: ApiKey) -> usize {
+        let limits = &self.shared.limits;
+        if limits.login_expected && !self.conn.who.lock().is_confirmed() {
+            BEFORE_LOGIN_BYTES
+        } else if api == ApiKey::PRODUCE {
+            limits.produce
+        } else {
+            limits.request
+        }
+    }
+
+    /// Waits until the whole frame is there, and for a large one until the process has room for it.
+    async fn make_room(
+        &mut self,
+        total: usize,
+    ) -> Result<Option<tokio::sync::OwnedSemaphorePermit>, Ended> {
+        if self.client.ready().len() >= total {
+            return Ok(None);
+        }
+        self.flush().await?;
+        let within = self.shared.config.stalled_after.get();
+        let mut room = None;
+        if total > EARNEST_BYTES {
+            self.fill(EARNEST_BYTES, within).await?;
+            let kib = u32::try_from(total.div_ceil(KIB)).unwrap_or(u32::MAX);
+            let held = Arc::clone(&self.shared.held);
+            // The semaphore is never closed.
+            room = held
+                .acquire_many_owned(kib.min(self.shared.limits.held_kib))
+                .await
+                .ok();
+        }
+        self.fill(total, within).await?;
+        Ok(room)
+    }
+
+    async fn fill(&mut self, n: usize, within: Duration) -> Result<(), Ended> {
+        match tokio::time::timeout(within, self.client.fill(n)).await {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => Err(Ended::Client(std::io::ErrorKind::UnexpectedEof.into())),
+            Ok(Err(error)) => Err(Ended::Client(error)),
+            Err(_) => Err(Ended::TooLong {
+                what: "a request on its way from the client",
+                millis: within.as_millis(),
+            }),
+        }
+    }
+
+    /// Passes a request on as it is.
+    async fn pass(
+        &mut self,
+        header: &RequestHeader<'_>,
+        message: &Bytes,
+        answer: Answer,
+    ) -> Result<(), Ended> {
+        let pending = self.pending(header, message, answer);
+        self.owe(pending).await?;
+        let written = self.broker.write(message).await;
+        self.to_broker(written)
+    }
+
+    fn pending(&self, header: &RequestHeader<'_>, message: &Bytes, answer: Answer) -> Pending {
+        let start = header.start;
+        let frame = message.get(LENGTH_BYTES..).unwrap_or_default();
+        let own = self.own_wait(header, frame);
+        Pending::Broker {
+            api: start.api,
+            version: start.version,
+            correlation_id: start.correlation_id,
+            until: Instant::now() + own + self.shared.config.answer_within.get(),
+            answer,
+        }
+    }
+
+    /// How long the broker may take by the request's own words.
+    fn own_wait(&self, header: &RequestHeader<'_>, frame: &[u8]) -> Duration {
+        use std::sync::atomic::Ordering::Relaxed;
+        let api = header.start.api;
+        let stated = crate::waits::max_wait_ms(header, frame).map(i64::from);
+        if api == ApiKey::JOIN_GROUP
+            && let Some(stated) = stated
+        {
+            self.conn.rebalance_ms.store(stated, Relaxed);
+        }
+        let millis = match stated {
+            Some(stated) => stated,
+            None if api == ApiKey::SYNC_GROUP => self.conn.rebalance_ms.load(Relaxed),
+            None => 0,
+        };
+        Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+    }
+
+    async fn produce(&mut self, header: &RequestHeader<'_>, message: &Bytes) -> Result<(), Ended> {
+        let frame = message.get(LENGTH_BYTES..).unwrap_or_default();
+        let start = header.start;
+        let wrong = |source: WireError| unreadable(Some(start), source);
+        let request = ProduceRequest::read(header, frame).map_err(wrong)?;
+        if self.broker.has_gathered() {
+            self.flush().await?;
+        }
+        let began = Instant::now();
+        let shared = Arc::clone(&self.shared);
+        let mut sender = self.sender(header.client_id);
+        let decided = produce::decide(&shared, &mut sender, &request)
+            .await
+            .map_err(|unbearable| Ended::Own {
+                api: start.api.name(),
+                what: unbearable.why().to_owned(),
+            })?;
+        let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
+        if request.acks != 0 && began.elapsed() > timeout.max(LEAST_TIMEOUT) {
+            // The client has given it up by now, and may have sent it again another way.
+            return Err(Ended::TooLong {
+                what: "looking at a batch",
+                millis: began.elapsed().as_millis(),
+            });
+        }
+        let wants_answer = request.acks != 0;
+        if decided.forwarded == 0 && !request.is_empty() {
+            if wants_answer {
+                let own = own_answer(start.correlation_id, start.version, &decided.produced.own)
+                    .map_err(|error| Ended::Own {
+                        api: start.api.name(),
+                        what: error.to_string(),
+                    })?;
+                self.owe(Pending::Own(own)).await?;
+            }
+            return Ok(());
+        }
+        if wants_answer {
+            let answer = Answer::Produce(Box::new(decided.produced));
+            let pending = self.pending(header, message, answer);
+            self.owe(pending).await?;
+        }
+        let written = match decided.replacements {
+            None => self.broker.write(message).await,
+            Some(replacements) => {
+                let segments = request.rewrite(replacements).map_err(|error| Ended::Own {
+                    api: start.api.name(),
+                    what: error.to_string(),
+                })?;
+                let pieces: Vec<&[u8]> =
+                    segments.iter().map(|s: &Segment| s.bytes(frame)).collect();
+                self.broker.write_all(&pieces).await
+            }
+        };
+        self.to_broker(written)
+    }
+
+    fn sender(&mut self, client_id: Option<&str>) -> Sender<'_> {
+        let mut who = self.conn.who.lock();
+        who.client_id(client_id);
+        Sender {
+            tag: who.tag(),
+            guard: &mut self.guard,
+        }
+    }
+
+    fn claim(&self, secret: sasl::Secret<'_>) {
+        let mut who = self.conn.who.lock();
+        let token = secret.reveal();
+        let principal = match who.mechanism() {
+            Some(Mechanism::Plain) => sasl_name::plain(token).map(Principal::named),
+            Some(Mechanism::Scram) => sasl_name::scram_client_first(token).map(|first| {
+                if first.delegation_token {
+                    Principal::Unnamed
+                } else {
+                    Principal::named(&first.name)
+                }
+            }),
+            Some(Mechanism::OAuthBearer) => sasl_name::oauth_bearer(token).map(|token| {
+                subject(token, &self.shared.config.oauth_claim)
+                    .map_or(Principal::Unnamed, |name| Principal::named(&name))
+            }),
+            Some(Mechanism::Other) | None => None,
+        };
+        if let Some(principal) = principal {
+            who.claim(principal);
+        }
+    }
+
+    /// Notes what the client is owed. Where it is owed too much already, it is not read from until
+    /// it has taken some.
+    async fn owe(&mut self, pending: Pending) -> Result<(), Ended> {
+        let pending = match self.owe.try_send(pending) {
+            Ok(()) => return Ok(()),
+            Err(mpsc::error::TrySendError::Full(pending)) => pending,
+            Err(mpsc::error::TrySendError::Closed(_)) => return std::future::pending().await,
+        };
+        self.flush().await?;
+        match self.owe.send(pending).await {
+            Ok(()) => Ok(()),
+            // The other direction has ended, and with it the connection.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    async fn flush(&mut self) -> Result<(), Ended> {
+        if !self.broker.has_gathered() {
+            return Ok(());
+        }
+        let flushed = self.broker.flush().await;
+        self.to_broker(flushed)
+    }
+
+    fn to_broker(&self, result: std::io::Result<()>) -> Result<(), Ended> {
+        result.map_err(|source| Ended::Broker {
+            broker: self.conn.broker.clone(),
+            source,
+        })
+    }
+}
+
+fn unreadable(start: Option<RequestStart>, source: WireError) -> Ended {
+    Ended::Request {
+        api: start.map_or("a request", |s| s.api.name()),
+        version: start.map_or(-1, |s| s.version),
+        source,
+    }
+}
+
+/// The claim of a JWT that names who it is for. Its signature is the broker's to check: the name
+/// counts only once the broker has said yes.
+fn subject(token: sasl_name::BearerToken<'_>, claim: &str) -> Option<String> {
+    let payload = token.jwt_payload()?;
+    let json = base64::engine::general_purpose::URL_SAFE_NO_PAD
+        .decode(payload)
+        .ok()?;
+    let payload: serde_json::Value = serde_json::from_slice(&json).ok()?;
+    payload.get(claim)?.as_str().map(str::to_owned)
+}

@@ -1,0 +1,22 @@
+//! The gateway: a sidecar on the Kafka protocol. Clients bootstrap from it and nothing else changes
+//! for them; every record of a data product passes enforce → tag → observe on its way to the broker.
+
+mod apis;
+mod brokers;
+mod catalog;
+mod config;
+mod connection;
+mod error;
+mod metrics;
+mod observe;
+mod produce;
+mod products;
+mod refusals;
+mod service;
+mod topics;
+mod upstream;
+mod waits;
+
+pub use config::{Config, OtherTopics};
+pub use error::Error;
+pub use service::{Context, Service};

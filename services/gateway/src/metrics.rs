@@ -1,0 +1,219 @@
+//! What operators see of the gateway.
+
+use std::sync::Arc;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Api {
+    api: &'static str,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Why {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfProduct {
+    topic: String,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Topic {
+    topic: String,
+}
+
+/// Counters of the gateway; clones share them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Metrics {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    connections: Gauge,
+    accepted: Counter,
+    ended: Family<Why, Counter>,
+    requests: Family<Api, Counter>,
+    bytes_in: Counter,
+    bytes_out: Counter,
+    records: Family<Topic, Counter>,
+    refused: Family<OfProduct, Counter>,
+    quarantined: Family<Topic, Counter>,
+    unverified: Family<Topic, Counter>,
+    untagged: Family<Topic, Counter>,
+    behind: Family<Topic, Counter>,
+    parents_dropped: Family<Topic, Counter>,
+    observed: Counter,
+    unobserved: Counter,
+}
+
+impl Metrics {
+    pub(crate) fn register(metrics: &meshwork_telemetry::Metrics) -> Self {
+        let all = Self::default();
+        let m = &all.inner;
+        metrics.register(|registry| {
+            let registry = registry.sub_registry_with_prefix("gateway");
+            registry.register(
+                "connections",
+                "Client connections open now",
+                m.connections.clone(),
+            );
+            registry.register(
+                "connections_accepted",
+                "Client connections accepted",
+                m.accepted.clone(),
+            );
+            registry.register(
+                "connections_ended",
+                "Client connections that the gateway ended, by reason",
+                m.ended.clone(),
+            );
+            registry.register("requests", "Requests by API", m.requests.clone());
+            registry.register(
+                "request_bytes",
+                "Bytes of requests from clients",
+                m.bytes_in.clone(),
+            );
+            registry.register(
+                "answer_bytes",
+                "Bytes of answers to clients",
+                m.bytes_out.clone(),
+            );
+            registry.register(
+                "records",
+                "Records of products that a broker acknowledged",
+                m.records.clone(),
+            );
+            registry.register(
+                "records_refused",
+                "Records refused, by product topic and reason",
+                m.refused.clone(),
+            );
+            registry.register(
+                "records_quarantined",
+                "Records put into quarantine",
+                m.quarantined.clone(),
+            );
+            registry.register(
+                "records_unverified",
+                "Records passed unchecked because the registry could not be asked",
+                m.unverified.clone(),
+            );
+            registry.register(
+                "batches_untagged",
+                "Batches that tagging would have made too large, passed untagged",
+                m.untagged.clone(),
+            );
+            registry.register(
+                "batches_behind",
+                "Batches held back because an earlier one of their producer was refused",
+                m.behind.clone(),
+            );
+            registry.register(
+                "parents_dropped",
+                "Malformed mesh-parents headers dropped",
+                m.parents_dropped.clone(),
+            );
+            registry.register(
+                "observations",
+                "Observations written to mesh.observations",
+                m.observed.clone(),
+            );
+            registry.register(
+                "observations_lost",
+                "Observations given up; the observer reads their offsets back",
+                m.unobserved.clone(),
+            );
+        });
+        all
+    }
+
+    pub(crate) fn opened(&self) {
+        self.inner.accepted.inc();
+        self.inner.connections.inc();
+    }
+
+    pub(crate) fn closed(&self) {
+        self.inner.connections.dec();
+    }
+
+    pub(crate) fn ended(&self, reason: &'static str) {
+        self.inner.ended.get_or_create(&Why { reason }).inc();
+    }
+
+    pub(crate) fn request(&self, api: &'static str, bytes: usize) {
+        self.inner.requests.get_or_create(&Api { api }).inc();
+        self.inner.bytes_in.inc_by(count(bytes));
+    }
+
+    pub(crate) fn answered(&self, bytes: usize) {
+        self.inner.bytes_out.inc_by(count(bytes));
+    }
+
+    pub(crate) fn records(&self, topic: &str, records: i64) {
+        let records = u64::try_from(records).unwrap_or(0);
+        self.inner.records.get_or_create(&of(topic)).inc_by(records);
+    }
+
+    pub(crate) fn refused(&self, topic: &str, reason: &'static str, records: usize) {
+        let topic = topic.to_owned();
+        let labels = OfProduct { topic, reason };
+        self.inner
+            .refused
+            .get_or_create(&labels)
+            .inc_by(count(records));
+    }
+
+    pub(crate) fn quarantined(&self, topic: &str, records: usize) {
+        self.inner
+            .quarantined
+            .get_or_create(&of(topic))
+            .inc_by(count(records));
+    }
+
+    pub(crate) fn unverified(&self, topic: &str, records: u32) {
+        self.inner
+            .unverified
+            .get_or_create(&of(topic))
+            .inc_by(records.into());
+    }
+
+    pub(crate) fn untagged(&self, topic: &str) {
+        self.inner.untagged.get_or_create(&of(topic)).inc();
+    }
+
+    pub(crate) fn behind(&self, topic: &str) {
+        self.inner.behind.get_or_create(&of(topic)).inc();
+    }
+
+    pub(crate) fn parents_dropped(&self, topic: &str, headers: u32) {
+        self.inner
+            .parents_dropped
+            .get_or_create(&of(topic))
+            .inc_by(headers.into());
+    }
+
+    pub(crate) fn observed(&self) {
+        self.inner.observed.inc();
+    }
+
+    pub(crate) fn unobserved(&self) {
+        self.inner.unobserved.inc();
+    }
+}
+
+fn of(topic: &str) -> Topic {
+    Topic {
+        topic: topic.to_owned(),
+    }
+}
+
+fn count(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}

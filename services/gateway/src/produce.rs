@@ -1,0 +1,9 @@
+//! Produce requests: enforce → tag → observe on every batch of a product, and what is told to the
+//! client of what was refused.
+
+mod decide;
+mod errors;
+mod guard;
+
+pub(crate) use decide::{Sender, decide};
+pub(crate) use guard::Guard;

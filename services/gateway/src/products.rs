@@ -1,0 +1,128 @@
+//! The products that are announced, by topic, followed live; each with what its batches need.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arc_swap::ArcSwap;
+use meshwork_model::mesh::ProductAnnouncement;
+use meshwork_model::mesh::announcement::{EnforcementMode, ProductStatus};
+use meshwork_model::name::Urn;
+use meshwork_pipeline::{BatchPipeline, Checker, ProductPolicy};
+use meshwork_wire::Limits;
+use parking_lot::Mutex;
+
+/// Kafka's default `max.message.bytes`, until the topic's own is known.
+const MAX_MESSAGE_BYTES: usize = 1_048_588;
+/// Pipelines kept for one product, buffers and all: as many as threads that may run them.
+const PIPELINES_KEPT: usize = 16;
+
+/// An announced product version.
+#[derive(Debug)]
+pub(crate) struct Product {
+    /// Its topic.
+    pub(crate) topic: Arc<str>,
+    /// How its records are treated.
+    pub(crate) policy: Arc<ProductPolicy>,
+    /// Topic of its refused records.
+    pub(crate) quarantine_topic: String,
+    limits: Limits,
+    max_batch_bytes: AtomicUsize,
+    idle: Mutex<Vec<BatchPipeline>>,
+}
+
+impl Product {
+    fn new(announcement: &ProductAnnouncement, limits: Limits, max_batch_bytes: usize) -> Self {
+        Self {
+            topic: announcement.topic.as_str().into(),
+            policy: Arc::new(ProductPolicy::from(announcement)),
+            quarantine_topic: announcement.urn.quarantine_topic(),
+            limits,
+            max_batch_bytes: AtomicUsize::new(max_batch_bytes),
+            idle: Mutex::default(),
+        }
+    }
+
+    /// The topic's `max.message.bytes`, as far as it is known.
+    pub(crate) fn max_batch_bytes(&self) -> usize {
+        self.max_batch_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Notes the topic's `max.message.bytes`.
+    pub(crate) fn set_max_batch_bytes(&self, bytes: usize) {
+        self.max_batch_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Runs `work` with a pipeline of this product; its buffers are used again.
+    pub(crate) fn with_pipeline<T>(&self, work: impl FnOnce(&mut BatchPipeline) -> T) -> T {
+        let idle = self.idle.lock().pop();
+        let mut pipeline = idle
+            .unwrap_or_else(|| BatchPipeline::new(Checker::new(self.policy.clone()), self.limits));
+        let done = work(&mut pipeline);
+        let mut idle = self.idle.lock();
+        if idle.len() < PIPELINES_KEPT {
+            idle.push(pipeline);
+        }
+        done
+    }
+
+    /// Whether refused records are taken out and the rest renumbered.
+    pub(crate) fn quarantines(&self) -> bool {
+        self.policy.enforcement == EnforcementMode::Quarantine
+            && self.policy.status != ProductStatus::Retired
+    }
+}
+
+/// All of them. Share it behind an `Arc`.
+#[derive(Debug)]
+pub(crate) struct Products {
+    by_topic: ArcSwap<HashMap<String, Arc<Product>>>,
+    limits: Limits,
+}
+
+impl Products {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            by_topic: ArcSwap::default(),
+            limits,
+        }
+    }
+
+    /// The product whose topic this is.
+    pub(crate) fn of(&self, topic: &str) -> Option<Arc<Product>> {
+        self.by_topic.load().get(topic).cloned()
+    }
+
+    /// All products.
+    pub(crate) fn all(&self) -> Vec<Arc<Product>> {
+        self.by_topic.load().values().cloned().collect()
+    }
+
+    /// Takes announcements in, and withdrawals (`None`), in the order of the log. Gives the products
+    /// that are new or changed.
+    pub(crate) fn apply(&self, news: Vec<(Urn, Option<ProductAnnouncement>)>) -> Vec<Arc<Product>> {
+        if news.is_empty() {
+            return Vec::new();
+        }
+        let mut all = HashMap::clone(&self.by_topic.load());
+        let mut changed = HashMap::new();
+        for (urn, announcement) in news {
+            let topic = urn.topic();
+            let Some(announcement) = announcement else {
+                all.remove(&topic);
+                changed.remove(&topic);
+                continue;
+            };
+            let known = all.get(&topic);
+            if known.is_some_and(|k| *k.policy == ProductPolicy::from(&announcement)) {
+                continue;
+            }
+            let limit = known.map_or(MAX_MESSAGE_BYTES, |k| k.max_batch_bytes());
+            let product = Arc::new(Product::new(&announcement, self.limits, limit));
+            all.insert(topic.clone(), Arc::clone(&product));
+            changed.insert(topic, product);
+        }
+        self.by_topic.store(Arc::new(all));
+        changed.into_values().collect()
+    }
+}

@@ -1,0 +1,431 @@
+//! The running gateway: listeners, connections, and what all connections share.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use meshwork_client::SchemaCache;
+use meshwork_kafka::{Admin, KafkaConfig};
+use meshwork_model::time::SharedClock;
+use meshwork_registry_client::RegistryClient;
+use meshwork_telemetry::{Latch, Readiness};
+use meshwork_wire::Limits;
+use meshwork_wire::protocol::Uuid;
+use parking_lot::Mutex;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::brokers::{self, Bound, Brokers, NodeId, advertised_host};
+use crate::catalog;
+use crate::config::Config;
+use crate::connection::{self, Accepted};
+use crate::error::{Ended, Error};
+use crate::metrics::Metrics;
+use crate::observe::{Observations, Writer};
+use crate::products::Products;
+use crate::refusals::Refusals;
+use crate::topics::Topics;
+use crate::upstream::Upstream;
+
+/// How long accepting rests after it failed (no descriptors left): connections that end make room.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+/// What the gateway stands on.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The cluster.
+    pub kafka: KafkaConfig,
+    /// The registry.
+    pub registry: RegistryClient,
+    /// What time it is in the data.
+    pub clock: SharedClock,
+    /// Where readiness is held back until the products are known.
+    pub readiness: Readiness,
+    /// Where metrics are registered.
+    pub metrics: meshwork_telemetry::Metrics,
+    /// Whether the listener's port was asked for. Else each broker's listener takes any free port.
+    pub ports_are_fixed: bool,
+}
+
+/// Byte limits, as numbers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ByteLimits {
+    pub(crate) produce: usize,
+    pub(crate) request: usize,
+    /// The greater of both.
+    pub(crate) largest: usize,
+    pub(crate) rewritten: usize,
+    pub(crate) held_kib: u32,
+    /// Whether the brokers want a login, as our own connections' settings say.
+    pub(crate) login_expected: bool,
+}
+
+/// What every connection works with.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) limits: ByteLimits,
+    pub(crate) kafka: KafkaConfig,
+    pub(crate) registry: RegistryClient,
+    pub(crate) clock: SharedClock,
+    pub(crate) brokers: Brokers,
+    pub(crate) upstream: Upstream,
+    pub(crate) topics: Topics,
+    pub(crate) products: Products,
+    pub(crate) schemas: Arc<SchemaCache>,
+    pub(crate) observations: Arc<Observations>,
+    pub(crate) refusals: Refusals,
+    pub(crate) metrics: Metrics,
+    /// KiB of requests that may still be held.
+    pub(crate) held: Arc<Semaphore>,
+    connections: Mutex<Connections>,
+}
+
+#[derive(Debug, Default)]
+struct Connections {
+    all: usize,
+    by_address: HashMap<IpAddr, usize>,
+}
+
+impl Shared {
+    /// Notes a topic's id.
+    pub(crate) fn learn_topic(&self, id: Uuid, name: &str) {
+        if self.topics.learn(id, name) {
+            tracing::info!(topic = name, "topic was made anew: it has another id");
+        }
+    }
+}
+
+/// The gateway role.
+#[derive(Debug)]
+pub struct Service {
+    shared: Arc<Shared>,
+    context: Context,
+    listener: TcpListener,
+    bound: mpsc::UnboundedReceiver<Bound>,
+    latch: Latch,
+}
+
+impl Service {
+    /// Puts the gateway together; clients bootstrap from `listener`.
+    ///
+    /// # Errors
+    /// [`Error::Config`], and a listener without an address.
+    pub fn new(config: Config, context: Context, listener: TcpListener) -> Result<Self, Error> {
+        let latch = context.readiness.latch("gateway: reading mesh.catalog");
+        let address = listener.local_addr().map_err(|source| Error::Listen {
+            address: std::net::SocketAddr::from(([0, 0, 0, 0], 0)),
+            source,
+        })?;
+        let limits = limits(&config, &context.kafka)?;
+        let (bind, bound) = mpsc::unbounded_channel();
+        let metrics = Metrics::register(&context.metrics);
+        let batches = Limits {
+            max_batch_bytes: limits.produce,
+            max_decompressed_bytes: config.max_decompressed_bytes.as_usize(),
+        };
+        let shared = Shared {
+            limits,
+            kafka: context.kafka.clone(),
+            registry: context.registry.clone(),
+            clock: context.clock.clone(),
+            brokers: Brokers::new(
+                address,
+                advertised_host(config.advertised_host.as_deref(), address.ip()),
+                config.max_node_id,
+                context.ports_are_fixed,
+                &context.kafka.bootstrap_servers,
+                bind,
+            ),
+            upstream: Upstream {
+                within: config.connect_within.get(),
+            },
+            topics: Topics::new(config.max_topics),
+            products: Products::new(batches),
+            schemas: Arc::new(SchemaCache::new(
+                context.registry.clone(),
+                config.max_schemas,
+            )),
+            observations: Arc::new(Observations::new(metrics.clone())),
+            refusals: Refusals::default(),
+            metrics,
+            held: Arc::new(Semaphore::new(
+                usize::try_from(limits.held_kib).unwrap_or(usize::MAX),
+            )),
+            connections: Mutex::default(),
+            config,
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+            context,
+            listener,
+            bound,
+            latch,
+        })
+    }
+
+    /// Serves clients until `shutdown`: then accepts no more, reads no more, and finishes what is in
+    /// flight.
+    ///
+    /// # Errors
+    /// A catalog topic that can't be used, or a listener that fails.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
+        let Self {
+            shared,
+            context,
+            listener,
+            mut bound,
+            latch,
+        } = self;
+        let clients = TaskTracker::new();
+        // What the gateway writes itself is written until the last client is gone.
+        let background = CancellationToken::new();
+        let mut parts: JoinSet<Result<(), Error>> = JoinSet::new();
+        parts.spawn(catalog::follow(
+            Arc::clone(&shared),
+            latch,
+            background.clone(),
+        ));
+        parts.spawn(refresh(Arc::clone(&shared), background.clone()));
+        let instance = shared.config.instance.clone().unwrap_or_else(|| {
+            let port = listener.local_addr().map_or(0, |address| address.port());
+            format!("{}:{port}", brokers::host_name())
+        });
+        let writer = Writer {
+            observations: Arc::clone(&shared.observations),
+            kafka: context.kafka.clone(),
+            registry: context.registry.clone(),
+            clock: context.clock.clone(),
+            every: shared.config.observe_every.get(),
+            instance,
+            metrics: shared.metrics.clone(),
+        };
+        let stop = background.clone();
+        parts.spawn(async move {
+            writer.run(stop).await;
+            Ok(())
+        });
+        let mut listeners: JoinSet<Result<(), Error>> = JoinSet::new();
+        listeners.spawn(accept(
+            Arc::clone(&shared),
+            listener,
+            None,
+            clients.clone(),
+            shutdown.clone(),
+        ));
+        let outcome = loop {
+            tokio::select! {
+                () = shutdown.cancelled() => break Ok(()),
+                Some(Bound { node, listener }) = bound.recv() => {
+                    listeners.spawn(accept(
+                        Arc::clone(&shared),
+                        listener,
+                        Some(node),
+                        clients.clone(),
+                        shutdown.clone(),
+                    ));
+                }
+                Some(ended) = listeners.join_next() => {
+                    if let Ok(Err(error)) = ended {
+                        break Err(error);
+                    }
+                }
+                Some(ended) = parts.join_next() => {
+                    if let Ok(Err(error)) = ended {
+                        break Err(error);
+                    }
+                }
+            }
+        };
+        clients.close();
+        if outcome.is_ok() {
+            clients.wait().await;
+        }
+        background.cancel();
+        while let Some(ended) = parts.join_next().await {
+            if let Ok(Err(error)) = ended {
+                tracing::warn!(%error, "a part of the gateway failed while it ended");
+            }
+        }
+        outcome
+    }
+}
+
+fn limits(config: &Config, kafka: &KafkaConfig) -> Result<ByteLimits, Error> {
+    let produce = config.max_produce_bytes.as_usize();
+    let request = config.max_request_bytes.as_usize();
+    let held = config.max_held_bytes.get();
+    if held < config.max_produce_bytes.get() {
+        return Err(Error::Config {
+            key: "max_held_bytes",
+            why: format!(
+                "it is {held} bytes, and one Produce request may have {produce} (gateway.max_produce_bytes): raise the one or lower the other"
+            ),
+        });
+    }
+    Ok(ByteLimits {
+        produce,
+        request,
+        largest: produce.max(request),
+        rewritten: config.max_rewritten_bytes.as_usize(),
+        held_kib: u32::try_from(held / 1024).unwrap_or(u32::MAX),
+        login_expected: kafka
+            .properties
+            .get("security.protocol")
+            .is_some_and(|protocol| protocol.to_ascii_lowercase().starts_with("sasl")),
+    })
+}
+
+/// Keeps the brokers' addresses and the topics' limits true.
+async fn refresh(shared: Arc<Shared>, stop: CancellationToken) -> Result<(), Error> {
+    let admin = Admin::new(&shared.kafka)?;
+    let mut ticks = tokio::time::interval(shared.config.refresh_every.get());
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            _ = ticks.tick() => {}
+        }
+        match admin.cluster().await {
+            Ok(cluster) => {
+                for broker in cluster.brokers {
+                    shared
+                        .brokers
+                        .learn(broker.id, &broker.host, i32::from(broker.port));
+                    // Its listener is there before anybody is told of it.
+                    let _ = shared.brokers.endpoint(broker.id, &shared.refusals);
+                }
+            }
+            Err(error) => tracing::debug!(%error, "the cluster can't be asked for its brokers"),
+        }
+        for product in shared.products.all() {
+            if stop.is_cancelled() {
+                return Ok(());
+            }
+            catalog::limit(&admin, &product).await;
+        }
+    }
+}
+
+async fn accept(
+    shared: Arc<Shared>,
+    listener: TcpListener,
+    node: Option<NodeId>,
+    clients: TaskTracker,
+    stop: CancellationToken,
+) -> Result<(), Error> {
+    loop {
+        let (stream, peer) = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    shared.refusals.say("accept", || {
+                        tracing::warn!(%error, "a connection can't be accepted");
+                    });
+                    tokio::time::sleep(ACCEPT_AGAIN).await;
+                    continue;
+                }
+            },
+        };
+        let Some(place) = Place::take(&shared, peer.ip()) else {
+            continue;
+        };
+        let (shared, stop) = (Arc::clone(&shared), stop.clone());
+        clients.spawn(async move {
+            let served = client(&shared, stream, peer, node, stop).await;
+            drop(place);
+            if let Err(ended) = served {
+                say(&shared, peer, &ended);
+            }
+        });
+    }
+}
+
+async fn client(
+    shared: &Arc<Shared>,
+    stream: TcpStream,
+    peer: std::net::SocketAddr,
+    node: Option<NodeId>,
+    stop: CancellationToken,
+) -> Result<(), Ended> {
+    connection::tune(&stream).map_err(Ended::Client)?;
+    let (source, sink) = stream.into_split();
+    let accepted = Accepted {
+        source: Box::new(source),
+        sink: Box::new(sink),
+        peer,
+        node,
+        certificate: None,
+    };
+    connection::serve(Arc::clone(shared), accepted, stop).await
+}
+
+/// Counts why a connection ended, and says it once a minute for each reason.
+fn say(shared: &Shared, peer: std::net::SocketAddr, ended: &Ended) {
+    let reason = ended.reason();
+    shared.metrics.ended(reason);
+    let cause = std::error::Error::source(ended).map(ToString::to_string);
+    if let Ended::Client(error) = ended {
+        tracing::debug!(%peer, %error, "a client went away");
+        return;
+    }
+    shared.refusals.say(&format!("ended {reason}"), || {
+        tracing::warn!(%peer, reason, %ended, cause, "a client's connection was ended");
+    });
+}
+
+/// A connection's place among those that are allowed.
+struct Place {
+    shared: Arc<Shared>,
+    address: IpAddr,
+}
+
+impl Place {
+    fn take(shared: &Arc<Shared>, address: IpAddr) -> Option<Self> {
+        let config = &shared.config;
+        let mut open = shared.connections.lock();
+        let of_address = open.by_address.get(&address).copied().unwrap_or(0);
+        let full = if open.all >= config.max_connections {
+            Some("gateway.max_connections")
+        } else if of_address >= config.max_connections_per_address {
+            Some("gateway.max_connections_per_address")
+        } else {
+            None
+        };
+        if let Some(limit) = full {
+            drop(open);
+            shared.metrics.ended("too-many");
+            shared.refusals.say(limit, || {
+                tracing::warn!(%address, limit, "a connection is refused: there are as many as allowed");
+            });
+            return None;
+        }
+        open.all += 1;
+        open.by_address.insert(address, of_address + 1);
+        drop(open);
+        shared.metrics.opened();
+        Some(Self {
+            shared: Arc::clone(shared),
+            address,
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.shared.connections.lock();
+        open.all = open.all.saturating_sub(1);
+        if let Some(of_address) = open.by_address.get_mut(&self.address) {
+            *of_address = of_address.saturating_sub(1);
+            if *of_address == 0 {
+                open.by_address.remove(&self.address);
+            }
+        }
+        self.shared.metrics.closed();
+    }
+}

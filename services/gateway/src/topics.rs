@@ -1,0 +1,89 @@
+//! Topics' names by their ids (KIP-516), learnt from Metadata. An id is never used again, so what
+//! is known of one stays true; a name may get another id.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use meshwork_wire::protocol::Uuid;
+use parking_lot::RwLock;
+
+/// Names by id, and the id that a name had last; bounded, the oldest forgotten first.
+#[derive(Debug)]
+pub(crate) struct Topics {
+    known: RwLock<Known>,
+    most: usize,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    names: HashMap<Uuid, Arc<str>>,
+    ids: HashMap<Arc<str>, Uuid>,
+    order: VecDeque<Uuid>,
+}
+
+impl Topics {
+    pub(crate) fn new(most: usize) -> Self {
+        Self {
+            known: RwLock::default(),
+            most: most.max(1),
+        }
+    }
+
+    /// The name that has this id.
+    pub(crate) fn name(&self, id: &Uuid) -> Option<Arc<str>> {
+        self.known.read().names.get(id).cloned()
+    }
+
+    /// The id that a name had when it was last heard of.
+    pub(crate) fn id(&self, name: &str) -> Option<Uuid> {
+        self.known.read().ids.get(name).copied()
+    }
+
+    /// Notes a topic. Gives whether the name had another id before: the topic was made anew.
+    pub(crate) fn learn(&self, id: Uuid, name: &str) -> bool {
+        if id == Uuid::default() {
+            return false;
+        }
+        {
+            let known = self.known.read();
+            if known.ids.get(name) == Some(&id) {
+                return false;
+            }
+        }
+        let mut known = self.known.write();
+        let name: Arc<str> = name.into();
+        let before = known.ids.insert(Arc::clone(&name), id);
+        if known.names.insert(id, name).is_none() {
+            known.order.push_back(id);
+        }
+        while known.order.len() > self.most {
+            if let Some(oldest) = known.order.pop_front()
+                && let Some(name) = known.names.remove(&oldest)
+                && known.ids.get(&name) == Some(&oldest)
+            {
+                known.ids.remove(&name);
+            }
+        }
+        before.is_some_and(|before| before != id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_made_anew_has_another_id_and_the_old_one_keeps_its_name() {
+        let topics = Topics::new(2);
+        assert!(!topics.learn([1; 16], "a"));
+        assert!(!topics.learn([1; 16], "a"));
+        assert!(topics.learn([2; 16], "a"));
+        assert_eq!(topics.name(&[1; 16]).as_deref(), Some("a"));
+        assert_eq!(topics.id("a"), Some([2; 16]));
+        // The oldest goes first.
+        topics.learn([3; 16], "b");
+        assert_eq!(topics.name(&[1; 16]), None);
+        assert_eq!(topics.id("a"), Some([2; 16]));
+        assert!(!topics.learn([0; 16], "none"));
+    }
+}

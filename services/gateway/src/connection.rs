@@ -8,7 +8,6 @@ pub(crate) mod pending;
 mod down;
 mod up;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -30,7 +29,6 @@ use login::Identity;
 pub(crate) struct Accepted {
     pub(crate) source: Source,
     pub(crate) sink: Sink,
-    pub(crate) peer: SocketAddr,
     /// The broker that its port stands for; none: any.
     pub(crate) node: Option<NodeId>,
     /// Subject of its certificate, where it has shown one that is trusted.
@@ -40,7 +38,6 @@ pub(crate) struct Accepted {
 /// What both directions know of the connection.
 #[derive(Debug)]
 pub(crate) struct Conn {
-    pub(crate) peer: SocketAddr,
     /// Where the broker is.
     pub(crate) broker: String,
     pub(crate) who: Mutex<Identity>,
@@ -78,7 +75,6 @@ pub(crate) async fn serve(
         .connect(&shared.brokers, accepted.node)
         .await?;
     let conn = Arc::new(Conn {
-        peer: accepted.peer,
         broker: upstream.address,
         who: Mutex::new(Identity::new(
             accepted.certificate,

@@ -15,7 +15,6 @@ mod refusals;
 mod service;
 mod topics;
 mod upstream;
-mod waits;
 
 pub use config::{Config, OtherTopics};
 pub use error::Error;

@@ -44,7 +44,6 @@ struct Inner {
     bytes_out: Counter,
     records: Family<Topic, Counter>,
     refused: Family<OfProduct, Counter>,
-    quarantined: Family<Topic, Counter>,
     unverified: Family<Topic, Counter>,
     untagged: Family<Topic, Counter>,
     behind: Family<Topic, Counter>,
@@ -94,11 +93,6 @@ impl Metrics {
                 "records_refused",
                 "Records refused, by product topic and reason",
                 m.refused.clone(),
-            );
-            registry.register(
-                "records_quarantined",
-                "Records put into quarantine",
-                m.quarantined.clone(),
             );
             registry.register(
                 "records_unverified",
@@ -167,13 +161,6 @@ impl Metrics {
         self.inner
             .refused
             .get_or_create(&labels)
-            .inc_by(count(records));
-    }
-
-    pub(crate) fn quarantined(&self, topic: &str, records: usize) {
-        self.inner
-            .quarantined
-            .get_or_create(&of(topic))
             .inc_by(count(records));
     }
 

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use meshwork_model::mesh::ProductAnnouncement;
-use meshwork_model::mesh::announcement::{EnforcementMode, ProductStatus};
 use meshwork_model::name::Urn;
 use meshwork_pipeline::{BatchPipeline, Checker, ProductPolicy};
 use meshwork_wire::Limits;
@@ -17,6 +16,9 @@ const MAX_MESSAGE_BYTES: usize = 1_048_588;
 /// Pipelines kept for one product, buffers and all: as many as threads that may run them.
 const PIPELINES_KEPT: usize = 16;
 
+/// What the name of a product's quarantine topic ends with.
+const QUARANTINE_SUFFIX: &str = ".quarantine";
+
 /// An announced product version.
 #[derive(Debug)]
 pub(crate) struct Product {
@@ -24,8 +26,6 @@ pub(crate) struct Product {
     pub(crate) topic: Arc<str>,
     /// How its records are treated.
     pub(crate) policy: Arc<ProductPolicy>,
-    /// Topic of its refused records.
-    pub(crate) quarantine_topic: String,
     limits: Limits,
     max_batch_bytes: AtomicUsize,
     idle: Mutex<Vec<BatchPipeline>>,
@@ -36,7 +36,6 @@ impl Product {
         Self {
             topic: announcement.topic.as_str().into(),
             policy: Arc::new(ProductPolicy::from(announcement)),
-            quarantine_topic: announcement.urn.quarantine_topic(),
             limits,
             max_batch_bytes: AtomicUsize::new(max_batch_bytes),
             idle: Mutex::default(),
@@ -65,12 +64,6 @@ impl Product {
         }
         done
     }
-
-    /// Whether refused records are taken out and the rest renumbered.
-    pub(crate) fn quarantines(&self) -> bool {
-        self.policy.enforcement == EnforcementMode::Quarantine
-            && self.policy.status != ProductStatus::Retired
-    }
 }
 
 /// All of them. Share it behind an `Arc`.
@@ -91,6 +84,19 @@ impl Products {
     /// The product whose topic this is.
     pub(crate) fn of(&self, topic: &str) -> Option<Arc<Product>> {
         self.by_topic.load().get(topic).cloned()
+    }
+
+    /// Whether a topic is a product's, holds a product's refused records, or is the mesh's own.
+    pub(crate) fn may_be_read(&self, topic: &str) -> bool {
+        let product = topic.strip_suffix(QUARANTINE_SUFFIX).unwrap_or(topic);
+        topic.starts_with("mesh.") || self.by_topic.load().contains_key(product)
+    }
+
+    /// Whether a topic holds a product's refused records.
+    pub(crate) fn is_quarantine(&self, topic: &str) -> bool {
+        topic
+            .strip_suffix(QUARANTINE_SUFFIX)
+            .is_some_and(|product| self.by_topic.load().contains_key(product))
     }
 
     /// All products.

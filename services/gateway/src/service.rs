@@ -337,7 +337,7 @@ async fn accept(
         };
         let (shared, stop) = (Arc::clone(&shared), stop.clone());
         clients.spawn(async move {
-            let served = client(&shared, stream, peer, node, stop).await;
+            let served = client(&shared, stream, node, stop).await;
             drop(place);
             if let Err(ended) = served {
                 say(&shared, peer, &ended);
@@ -349,7 +349,6 @@ async fn accept(
 async fn client(
     shared: &Arc<Shared>,
     stream: TcpStream,
-    peer: std::net::SocketAddr,
     node: Option<NodeId>,
     stop: CancellationToken,
 ) -> Result<(), Ended> {
@@ -358,7 +357,6 @@ async fn client(
     let accepted = Accepted {
         source: Box::new(source),
         sink: Box::new(sink),
-        peer,
         node,
         certificate: None,
     };

@@ -51,7 +51,7 @@ impl Upstream {
                     });
                 }
                 Ok(Err(error)) => {
-                    failed = io::Error::new(error.kind(), format!("{address}: {error}"))
+                    failed = io::Error::new(error.kind(), format!("{address}: {error}"));
                 }
                 Err(_) => {
                     failed = io::Error::new(

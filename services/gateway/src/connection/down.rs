@@ -6,7 +6,7 @@ use std::time::Duration;
 use meshwork_wire::protocol::produce::{self, Edit};
 use meshwork_wire::protocol::{
     ApiKey, LENGTH_BYTES, RESPONSE_LEAST, WireError, api_versions, describe_cluster,
-    find_coordinator, metadata, sasl, sasl_name,
+    find_coordinator, metadata, sasl, sasl_name, waits,
 };
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -254,7 +254,7 @@ impl Down {
 
     fn note_throttle(&self, wanted: &Wanted, frame: &[u8]) {
         self.conn
-            .throttle(crate::waits::throttle_ms(wanted.api, wanted.version, frame));
+            .throttle(waits::throttle_ms(wanted.api, wanted.version, frame));
     }
 
     fn rewrite(&self, wanted: &Wanted, frame: &[u8]) -> Result<Vec<u8>, Ended> {

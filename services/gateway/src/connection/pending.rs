@@ -7,8 +7,6 @@ use meshwork_wire::protocol::ApiKey;
 use meshwork_wire::protocol::produce::{OwnAnswer, OwnedTopic};
 use tokio::time::Instant;
 
-use crate::products::Product;
-
 /// One answer that a client waits for.
 #[derive(Debug)]
 pub(crate) enum Pending {
@@ -56,7 +54,6 @@ pub(crate) struct Sent {
     pub(crate) topic: OwnedTopic,
     pub(crate) name: Arc<str>,
     pub(crate) partition: i32,
-    pub(crate) product: Arc<Product>,
     pub(crate) tally: PartitionTally,
     /// Records that went on.
     pub(crate) records: i64,

@@ -6,8 +6,8 @@ use base64::Engine as _;
 use bytes::Bytes;
 use meshwork_wire::protocol::produce::{ProduceRequest, Segment, own_answer};
 use meshwork_wire::protocol::{
-    ApiKey, LENGTH_BYTES, REQUEST_LEAST, RequestHeader, RequestStart, WireError, api_versions,
-    sasl, sasl_name,
+    ApiKey, LENGTH_BYTES, REQUEST_LEAST, RequestHeader, RequestStart, TopicRef, WireError,
+    api_versions, fetch, sasl, sasl_name, waits,
 };
 use tokio::sync::mpsc;
 use tokio::time::{Duration, Instant};
@@ -18,6 +18,7 @@ use super::frames::{Begin, EARNEST_BYTES, Frames, Outbox};
 use super::login::{Mechanism, Principal};
 use super::pending::{Answer, Pending};
 use crate::apis::{self, Action};
+use crate::config::OtherTopics;
 use crate::error::Ended;
 use crate::produce::{self, Guard, Sender};
 use crate::service::Shared;
@@ -125,7 +126,12 @@ impl Up {
             | Action::Metadata
             | Action::FindCoordinator
             | Action::DescribeCluster => self.pass(&header, &message, Answer::Rewrite).await?,
-            Action::Fetch => self.pass(&header, &message, Answer::Fetch).await?,
+            Action::Fetch => {
+                if self.shared.config.other_topics == OtherTopics::Refuse {
+                    self.may_read(&header, frame)?;
+                }
+                self.pass(&header, &message, Answer::Fetch).await?;
+            }
             Action::Pass | Action::Group | Action::InitProducerId => {
                 self.pass(&header, &message, Answer::Pass).await?;
             }
@@ -235,7 +241,7 @@ impl Up {
     fn own_wait(&self, header: &RequestHeader<'_>, frame: &[u8]) -> Duration {
         use std::sync::atomic::Ordering::Relaxed;
         let api = header.start.api;
-        let stated = crate::waits::max_wait_ms(header, frame).map(i64::from);
+        let stated = waits::max_wait_ms(header, frame).map(i64::from);
         if api == ApiKey::JOIN_GROUP
             && let Some(stated) = stated
         {
@@ -247,6 +253,25 @@ impl Up {
             None => 0,
         };
         Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+    }
+
+    /// Where topics that are no product are refused, a connection that fetches from one ends.
+    fn may_read(&self, header: &RequestHeader<'_>, frame: &[u8]) -> Result<(), Ended> {
+        let request = fetch::FetchRequest::read(header, frame)
+            .map_err(|source| unreadable(Some(header.start), source))?;
+        for (topic, _, _) in request.partitions() {
+            let name: Arc<str> = match topic {
+                TopicRef::Name(name) => name.into(),
+                // One that is not known is not known to be a product.
+                TopicRef::Id(id) => self.shared.topics.name(&id).unwrap_or_default(),
+            };
+            if !self.shared.products.may_be_read(&name) {
+                return Err(Ended::Forbidden {
+                    topic: name.to_string(),
+                });
+            }
+        }
+        Ok(())
     }
 
     async fn produce(&mut self, header: &RequestHeader<'_>, message: &Bytes) -> Result<(), Ended> {

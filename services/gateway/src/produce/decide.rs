@@ -16,8 +16,6 @@ use crate::service::Shared;
 
 /// Rounds of loading schemas for one batch; each loads up to 16.
 const LOADS_MAX: usize = 64;
-/// What the name of a product's quarantine topic ends with.
-const QUARANTINE_SUFFIX: &str = ".quarantine";
 
 /// Who sends.
 #[derive(Debug)]
@@ -224,7 +222,7 @@ async fn one(
             }
         }
     };
-    if is_quarantine(shared, &name) {
+    if shared.products.is_quarantine(&name) {
         // What is in there decides how batches are numbered: nobody else may write to it.
         return Ok(Verdict::Refused(Refused::new(
             code::TOPIC_AUTHORIZATION_FAILED,
@@ -243,13 +241,6 @@ async fn one(
             "topic {name} is no data product, and only those may be written through this gateway"
         ),
     )))
-}
-
-/// Whether a topic holds a product's refused records.
-fn is_quarantine(shared: &Shared, topic: &str) -> bool {
-    topic
-        .strip_suffix(QUARANTINE_SUFFIX)
-        .is_some_and(|product| shared.products.of(product).is_some())
 }
 
 /// The mesh's own topics are written by its own services, under the broker's access rules.
@@ -372,12 +363,21 @@ fn judged(
             topic: partition.topic.owned(),
             name: Arc::clone(topic),
             partition: partition.partition,
-            product: Arc::clone(product),
             tally,
             records,
             renumbered: report.removed > 0,
         })
     };
+    if report.removed > 0 {
+        let mut refused = PartitionTally::new(topic, partition.partition);
+        for record in &report.refused {
+            refused.refused(record.refusal.reason, 1);
+        }
+        shared
+            .observations
+            .refused(topic, partition.partition, &refused);
+        return Verdict::Refused(Refused::records(topic, &report.refused));
+    }
     let records = |bytes: &[u8]| header(bytes).map_or(0, |h| i64::from(h.record_count));
     match report.outcome {
         BatchOutcome::Rejected => {
@@ -443,9 +443,7 @@ fn behind(
 
 /// A batch's header, its checksum not looked at. Of use only to tell sessions apart.
 fn header(records: &[u8]) -> Option<BatchHeader> {
-    records
-        .get(..HEADER_BYTES)
-        .and_then(|bytes| BatchHeader::peek(bytes))
+    records.get(..HEADER_BYTES).and_then(BatchHeader::peek)
 }
 
 fn hex(id: &[u8; 16]) -> String {

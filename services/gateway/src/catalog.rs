@@ -72,8 +72,14 @@ async fn read(
         for record in &batch.records {
             news.extend(announcement(&decoder, record).await);
         }
+        for (urn, announcement) in &news {
+            if announcement.is_none() {
+                shared.metrics.follows_no_more(&urn.topic());
+            }
+        }
         let changed = shared.products.apply(news);
         for product in changed {
+            shared.metrics.follows(&product.topic);
             shared.schemas.set_event_time(
                 &product.policy.value_subject,
                 product.policy.event_time.as_deref(),

@@ -48,6 +48,7 @@ struct Inner {
     untagged: Family<Topic, Counter>,
     behind: Family<Topic, Counter>,
     parents_dropped: Family<Topic, Counter>,
+    followed: Family<Topic, Gauge>,
     observed: Counter,
     unobserved: Counter,
 }
@@ -113,6 +114,11 @@ impl Metrics {
                 "parents_dropped",
                 "Malformed mesh-parents headers dropped",
                 m.parents_dropped.clone(),
+            );
+            registry.register(
+                "products_followed",
+                "1 for each product whose records are enforced, tagged and observed",
+                m.followed.clone(),
             );
             registry.register(
                 "observations",
@@ -184,6 +190,14 @@ impl Metrics {
             .parents_dropped
             .get_or_create(&of(topic))
             .inc_by(headers.into());
+    }
+
+    pub(crate) fn follows(&self, topic: &str) {
+        self.inner.followed.get_or_create(&of(topic)).set(1);
+    }
+
+    pub(crate) fn follows_no_more(&self, topic: &str) {
+        self.inner.followed.remove(&of(topic));
     }
 
     pub(crate) fn observed(&self) {

@@ -1,0 +1,23 @@
+//! The gateway against real Kafka and the real registry: what a client on the wire sees.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+
+#[path = "gateway/apis.rs"]
+mod apis;
+#[path = "gateway/bad_input.rs"]
+mod bad_input;
+#[path = "gateway/enforce.rs"]
+mod enforce;
+#[path = "gateway/limits.rs"]
+mod limits;
+#[path = "gateway/mesh.rs"]
+mod mesh;
+#[path = "gateway/raw.rs"]
+mod raw;
+#[path = "gateway/registry_away.rs"]
+mod registry_away;

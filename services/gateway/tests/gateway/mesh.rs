@@ -1,0 +1,302 @@
+//! A mesh for tests: real Kafka, the real registry, gateways, and products.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use meshwork_gateway::{Config, Context, Service};
+use meshwork_kafka::{
+    InRecord, KafkaConfig, NewTopic, OutRecord, Producer, ProducerOptions, control,
+};
+use meshwork_model::mesh::announcement::{
+    EnforcementMode, ProductStatus, RegisteredSchema, TagMode,
+};
+use meshwork_model::mesh::observation::{ObservationFact, PartitionObservation};
+use meshwork_model::mesh::{ProductAnnouncement, StreamObservation};
+use meshwork_model::name::Urn;
+use meshwork_model::time::{Timestamp, WallClock};
+use meshwork_model::topic::ControlTopic;
+use meshwork_registry_client::{MeshReader, MeshWriter, RegistryClient, RegistryClientConfig};
+use meshwork_telemetry::{Metrics, Readiness};
+use meshwork_testkit::{kafka, unique, wait_for, wait_until};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) const FLIGHT: &str = r#"{"type":"record","name":"Flight","namespace":"test","fields":[
+    {"name":"id","type":"string"},
+    {"name":"at","type":{"type":"long","logicalType":"timestamp-millis"}}]}"#;
+
+/// URL of the binary's registry, which runs on a thread of its own until the process ends.
+pub(crate) fn registry_url() -> &'static str {
+    static URL: OnceLock<String> = OnceLock::new();
+    URL.get_or_init(|| {
+        let (tell, told) = std::sync::mpsc::channel();
+        let config = kafka().config();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            runtime.block_on(async move {
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                let url = format!("http://{}", listener.local_addr().unwrap());
+                let dir = tempfile::tempdir().unwrap();
+                let context = meshwork_registry::Context {
+                    kafka: config,
+                    data_dir: dir.path().to_owned(),
+                    readiness: Readiness::new(),
+                    metrics: Metrics::new(),
+                };
+                let config = meshwork_registry::Config::default();
+                let (service, _) = meshwork_registry::Service::new(config, context, listener);
+                tell.send(url).unwrap();
+                service.run(CancellationToken::new()).await.unwrap();
+            });
+        });
+        told.recv().unwrap()
+    })
+}
+
+pub(crate) fn registry() -> RegistryClient {
+    RegistryClient::new(&RegistryClientConfig::new(registry_url())).unwrap()
+}
+
+/// A running gateway.
+pub(crate) struct Gateway {
+    pub(crate) address: String,
+    pub(crate) metrics: Metrics,
+    shutdown: CancellationToken,
+    running: JoinHandle<Result<(), meshwork_gateway::Error>>,
+}
+
+impl Gateway {
+    /// Starts one with quick observations and waits until it has read the catalog.
+    pub(crate) async fn start(config: Config) -> Self {
+        Self::start_with(config, registry()).await
+    }
+
+    pub(crate) async fn start_with(config: Config, registry: RegistryClient) -> Self {
+        // The registry answers once it has read its log.
+        writer::<ProductAnnouncement>(ControlTopic::Catalog).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let (readiness, metrics) = (Readiness::new(), Metrics::new());
+        let context = Context {
+            kafka: kafka().config(),
+            registry,
+            clock: Arc::new(WallClock),
+            readiness: readiness.clone(),
+            metrics: metrics.clone(),
+            ports_are_fixed: false,
+        };
+        let config = Config {
+            observe_every: meshwork_model::units::HumanDuration::from_millis(50),
+            ..config
+        };
+        let service = Service::new(config, context, listener).unwrap();
+        let shutdown = CancellationToken::new();
+        let running = tokio::spawn(service.run(shutdown.clone()));
+        readiness.ready().await;
+        Self {
+            address,
+            metrics,
+            shutdown,
+            running,
+        }
+    }
+
+    /// How clients are configured that come through it.
+    pub(crate) fn kafka(&self) -> KafkaConfig {
+        KafkaConfig {
+            client_id: "test-app".to_owned(),
+            ..KafkaConfig::new(&self.address)
+        }
+    }
+
+    pub(crate) fn producer(&self) -> Producer {
+        Producer::new(&self.kafka(), &ProducerOptions::default()).unwrap()
+    }
+
+    /// Ends it as SIGTERM does.
+    pub(crate) async fn stop(self) {
+        self.shutdown.cancel();
+        self.running.await.unwrap().unwrap();
+    }
+
+    /// Value of a counter, by the beginning of its line.
+    pub(crate) fn metric(&self, line: &str) -> u64 {
+        let text = self.metrics.encode().unwrap();
+        text.lines()
+            .find_map(|l| l.strip_prefix(line)?.trim().parse().ok())
+            .unwrap_or(0)
+    }
+}
+
+pub(crate) async fn writer<T: meshwork_model::mesh::MeshRecord>(
+    topic: ControlTopic,
+) -> MeshWriter<T> {
+    control::ensure(&kafka().admin(), topic).await.unwrap();
+    let subject = format!("{}-value", topic.name());
+    let client = registry();
+    wait_for("the registry", || {
+        let (client, subject) = (client.clone(), subject.clone());
+        async move {
+            match MeshWriter::<T>::register(&client, &subject).await {
+                Ok(writer) => Some(writer),
+                Err(_) => {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    None
+                }
+            }
+        }
+    })
+    .await
+}
+
+/// A product with one partition, its topic created, its schema registered, and announced.
+#[derive(Clone)]
+pub(crate) struct Product {
+    pub(crate) announcement: ProductAnnouncement,
+}
+
+impl Product {
+    pub(crate) async fn new(enforcement: EnforcementMode) -> Self {
+        Self::with(|product| product.enforcement = enforcement).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(&mut ProductAnnouncement)) -> Self {
+        // The registry is up once this is known.
+        writer::<ProductAnnouncement>(ControlTopic::Catalog).await;
+        let urn: Urn = format!("urn:meshwork:test:{}:v1", unique("flights"))
+            .parse()
+            .unwrap();
+        let topic = NewTopic::new(urn.topic(), 1).with("retention.ms", "-1");
+        kafka().create_topic(&topic).await;
+        let registered = registry()
+            .register(&urn.value_subject(), FLIGHT, &[], false)
+            .await
+            .unwrap();
+        let mut announcement = ProductAnnouncement {
+            topic: urn.topic(),
+            domain: "test".to_owned(),
+            product: urn.name().product().to_owned(),
+            version: "1.0.0".to_owned(),
+            status: ProductStatus::Active,
+            announced_at: Timestamp::from_millis(0),
+            changed_at: Timestamp::from_millis(0),
+            owner: "tests".to_owned(),
+            description: None,
+            tags: vec![],
+            contract: String::new(),
+            contract_digest: String::new(),
+            value_schema: RegisteredSchema {
+                subject: urn.value_subject(),
+                id: registered.id.as_i32(),
+                guid: String::new(),
+                schema: FLIGHT.to_owned(),
+            },
+            key_schema: None,
+            key_columns: vec!["id".to_owned()],
+            compatibility: "BACKWARD".to_owned(),
+            partitions: 1,
+            retention_ms: None,
+            compacted: false,
+            enforcement: EnforcementMode::Reject,
+            tag: TagMode::Record,
+            event_time: Some("at".to_owned()),
+            inputs: vec![],
+            slos: vec![],
+            urn,
+        };
+        change(&mut announcement);
+        let product = Self { announcement };
+        product.announce().await;
+        product
+    }
+
+    /// Writes the announcement to `mesh.catalog`, as it is now.
+    pub(crate) async fn announce(&self) {
+        let writer = writer::<ProductAnnouncement>(ControlTopic::Catalog).await;
+        let value = writer.encode(&self.announcement).unwrap();
+        let key = self.announcement.urn.to_string();
+        let record = OutRecord {
+            topic: ControlTopic::Catalog.name(),
+            key: Some(key.as_bytes()),
+            value: Some(&value),
+            ..OutRecord::default()
+        };
+        kafka().producer().deliver(&record).await.unwrap();
+    }
+
+    pub(crate) fn topic(&self) -> &str {
+        &self.announcement.topic
+    }
+
+    /// A flight, framed under the product's schema.
+    pub(crate) fn flight(&self, id: &str) -> Vec<u8> {
+        framed(self.announcement.value_schema.id, id)
+    }
+
+    /// Everything in its topic.
+    pub(crate) async fn log(&self) -> Vec<InRecord> {
+        kafka().read_all(self.topic()).await
+    }
+
+    /// What was observed of it so far.
+    pub(crate) async fn observations(&self) -> Vec<PartitionObservation> {
+        control::ensure(&kafka().admin(), ControlTopic::Observations)
+            .await
+            .unwrap();
+        let reader = MeshReader::<StreamObservation>::new(registry());
+        let mut all = Vec::new();
+        for record in kafka().read_all(ControlTopic::Observations.name()).await {
+            let value = record.value.clone().unwrap();
+            let observation = reader.decode(&value).await.unwrap();
+            if let ObservationFact::PartitionObservation(seen) = observation.fact
+                && seen.topic == self.topic()
+            {
+                all.push(seen);
+            }
+        }
+        all
+    }
+
+    /// Waits until this many records were observed, and gives the observations.
+    pub(crate) async fn observed(&self, records: i64) -> Vec<PartitionObservation> {
+        wait_until("the records to be observed", || async {
+            let seen = self.observations().await;
+            seen.iter().map(|o| o.records).sum::<i64>() >= records
+        })
+        .await;
+        self.observations().await
+    }
+}
+
+/// A flight, framed under a schema id.
+pub(crate) fn framed(schema: i32, id: &str) -> Vec<u8> {
+    let mut bytes = vec![0];
+    bytes.extend(schema.to_be_bytes());
+    meshwork_wire::varint::write_i64(&mut bytes, i64::try_from(id.len()).unwrap());
+    bytes.extend(id.as_bytes());
+    meshwork_wire::varint::write_i64(&mut bytes, 1_700_000_000_000);
+    bytes
+}
+
+/// Waits until a gateway follows a product: until it refuses what the product forbids.
+pub(crate) async fn followed(gateway: &Gateway, product: &Product) {
+    let line = format!(
+        "meshwork_gateway_products_followed{{topic=\"{}\"}}",
+        product.topic()
+    );
+    wait_until("the gateway to follow the product", || async {
+        gateway.metric(&line) > 0
+    })
+    .await;
+}
+
+/// Values of the headers of this name, in order.
+pub(crate) fn header(record: &InRecord, name: &str) -> Vec<String> {
+    record
+        .headers
+        .iter()
+        .filter(|h| &*h.name == name)
+        .map(|h| String::from_utf8(h.value.clone().unwrap().to_vec()).unwrap())
+        .collect()
+}

@@ -94,7 +94,10 @@ pub(crate) fn header(frame: &[u8]) -> RequestHeader<'_> {
 }
 
 /// Every beginning of a message is an error, so the reader reads up to the last byte.
-pub(crate) fn refuses_every_cut<T, E>(frame: &[u8], mut read: impl FnMut(&[u8]) -> Result<T, E>) {
+pub(crate) fn refuses_every_cut<'f, T, E>(
+    frame: &'f [u8],
+    mut read: impl FnMut(&'f [u8]) -> Result<T, E>,
+) {
     assert!(read(frame).is_ok());
     for end in 0..frame.len() {
         assert!(read(&frame[..end]).is_err(), "cut at {end}");

@@ -8,5 +8,11 @@
 )]
 
 mod addresses;
+mod fetches;
+mod groups;
+mod heartbeats;
 mod judge;
+mod logins;
+mod transactions;
 mod versions;
+mod waits;

@@ -1,8 +1,10 @@
 //! Bodies of fuzz targets, here so that plain tests can replay what the fuzzer found.
 
 mod produce;
+mod protocol;
 
 pub use produce::produce;
+pub use protocol::protocol;
 
 use crate::batch::BatchView;
 use crate::build::BatchBuilder;

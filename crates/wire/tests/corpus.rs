@@ -26,3 +26,8 @@ fn record_batch() {
 fn produce() {
     replay("produce", fuzzing::produce);
 }
+
+#[test]
+fn protocol() {
+    replay("protocol", fuzzing::protocol);
+}

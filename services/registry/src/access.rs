@@ -2,9 +2,11 @@
 //!
 //! Pure: [`rules`] say who may do what, [`wanted`] says what a request wants, [`users`], [`token`]
 //! and [`certificate`] tell who somebody is. Shells: `reloaded` reads files again, `key_source`
-//! fetches keys, `passwords` bounds what checking costs, and `gate` stands before the handlers.
+//! fetches keys, `passwords` bounds what checking costs, `gate` stands before the handlers, and
+//! `auditor` writes what it refused.
 //! With nothing configured there is no gate: everybody is anonymous and may do everything.
 
+mod auditor;
 mod certificate;
 mod config;
 mod error;
@@ -32,6 +34,7 @@ pub use error::AccessError;
 pub use prefix::SubjectPrefix;
 pub use rules::{Action, Reservation, Rule};
 
+pub(crate) use auditor::Auditor;
 pub(crate) use certificate::principal as certificate_principal;
 pub(crate) use error::in_words;
 pub(crate) use gate::{Access, Caller, gate};

@@ -27,7 +27,7 @@ use crate::election::group_of;
 use crate::refusal::Refusal;
 use crate::shared::Shared;
 use crate::standing::Standing;
-use crate::subject::Subject;
+use crate::subject::{DEFAULT_CONTEXT, Subject};
 use crate::writer::{ACTOR_HEADER, REAFFIRM, WRITER_HEADER, Writer};
 use tell::{OwnRecord, tell};
 
@@ -39,6 +39,9 @@ const WAIT: Duration = Duration::from_secs(1);
 
 /// Pause before it is tried again.
 const AGAIN: Duration = Duration::from_secs(2);
+
+/// Pause between attempts to register the schemas for refusals alone; in IMPORT mode all fail.
+const TRY_AGAIN: Duration = Duration::from_secs(10);
 
 /// Records of others that are passed over before that is kept: reading them again costs little.
 const KEEP_EVERY: i64 = 10_000;
@@ -71,6 +74,8 @@ pub(crate) struct Teller {
     pub(crate) kafka: KafkaConfig,
     pub(crate) shared: Arc<Shared>,
     pub(crate) writer: Writer,
+    /// Whether refused attempts are written to `mesh.audit`, by every instance.
+    pub(crate) audits_refusals: bool,
 }
 
 struct Encoders {
@@ -131,8 +136,24 @@ impl Teller {
             from: From::Offset(next),
         };
         let mut reader = LogReader::start(&self.kafka, vec![log], ReaderOptions::default())?;
+        let mut tried = None::<Instant>;
         loop {
             let batch = reader.next(WAIT).await?;
+            // Refusals wait for their schema; there may be some before the first change.
+            if self.audits_refusals
+                && encoders.is_none()
+                && tried.is_none_or(|tried| tried.elapsed() >= TRY_AGAIN)
+                && self.holds_some()?
+            {
+                tried = Some(Instant::now());
+                encoders = self
+                    .encoders()
+                    .await
+                    .inspect_err(
+                        |failure| tracing::debug!(%failure, "refusals wait for their schema"),
+                    )
+                    .ok();
+            }
             for records in batch.records.chunks(AT_ONCE) {
                 let Some(last) = records.last() else { continue };
                 // The state must be that of the record, or later.
@@ -211,6 +232,12 @@ impl Teller {
                 return Ok(last);
             }
         }
+    }
+
+    /// Whether an id has been given.
+    fn holds_some(&self) -> Result<bool, Refusal> {
+        self.shared
+            .read(|state| Ok(state.greatest_id(DEFAULT_CONTEXT)? > 0))
     }
 
     async fn encoders(&self) -> Result<Encoders, Failure> {

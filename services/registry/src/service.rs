@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::access::{Access, AccessError};
+use crate::access::{Access, AccessError, Auditor};
 use crate::changes::Teller;
 use crate::config::Config;
 use crate::election::{Candidate, Lease, Vote};
@@ -187,15 +187,12 @@ impl Service {
             access: access.clone(),
         };
         let stop = shutdown.child_token();
+        let refusals = access.refusals();
         let _watching = AbortOnDropHandle::new(tokio::spawn({
             let (tls, stop) = (tls.clone(), stop.clone());
             let metrics = shared.metrics.access().clone();
             async move {
-                tokio::join!(
-                    access.watch(stop.clone()),
-                    access.report(stop.clone()),
-                    tls.watch(metrics, stop)
-                );
+                tokio::join!(access.watch(stop.clone()), tls.watch(metrics, stop));
             }
         }));
         // Asked before it is ready, the registry says so: that is better than not answering.
@@ -237,10 +234,16 @@ impl Service {
             vote,
             questions,
         };
+        let auditor = refusals.map(|refusals| Auditor {
+            kafka: kafka.clone(),
+            shared: Arc::clone(&shared),
+            refusals,
+        });
         let teller = Teller {
             kafka,
             shared: Arc::clone(&shared),
             writer,
+            audits_refusals: auditor.is_some(),
         };
         // The log is followed until the last request is answered: the writer waits for what is
         // read. And only then another instance is elected.
@@ -250,6 +253,8 @@ impl Service {
         let standing =
             AbortOnDropHandle::new(tokio::spawn(candidate.run(is_prepared, left.clone())));
         let _telling = AbortOnDropHandle::new(tokio::spawn(teller.run()));
+        let auditing =
+            auditor.map(|auditor| AbortOnDropHandle::new(tokio::spawn(auditor.run(left.clone()))));
         tokio::pin!(serving);
         let ended = tokio::select! {
             () = &mut serving => Ok(()),
@@ -267,6 +272,11 @@ impl Service {
             tracing::warn!(
                 "registry did not leave its group within {LEAVE:?}; another is elected once it is missed"
             );
+        }
+        if let Some(auditing) = auditing
+            && tokio::time::timeout(LEAVE, auditing).await.is_err()
+        {
+            tracing::warn!("registry left refusals unwritten at its end");
         }
         ended
     }

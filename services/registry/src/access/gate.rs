@@ -93,34 +93,10 @@ impl Access {
         self.0.is_some()
     }
 
-    /// Refused attempts, for whoever writes `mesh.audit`; given once. While nobody takes them they
-    /// are kept up to a bound, then dropped and counted.
+    /// Refused attempts, for the [`super::Auditor`]; given once. While nobody takes them they are
+    /// kept up to a bound, then dropped and counted.
     pub(crate) fn refusals(&self) -> Option<mpsc::Receiver<AuditEvent>> {
         self.0.as_ref()?.events.lock().take()
-    }
-
-    /// Says refused attempts in the log until `stop`.
-    pub(crate) async fn report(&self, stop: CancellationToken) {
-        let Some(mut refusals) = self.refusals() else {
-            return;
-        };
-        loop {
-            let event = tokio::select! {
-                () = stop.cancelled() => return,
-                event = refusals.recv() => event,
-            };
-            let Some(event) = event else {
-                return;
-            };
-            tracing::warn!(
-                actor = event.actor,
-                outcome = ?event.outcome,
-                client = event.client,
-                suppressed = event.suppressed,
-                details = ?event.details,
-                "registry refused a request"
-            );
-        }
     }
 
     /// Keeps users and keys fresh until `stop`.

@@ -54,7 +54,7 @@ impl AccessMetrics {
             );
             registry.register(
                 "registry_refusals_unaudited",
-                "Refusals without an event in mesh.audit: too many of one actor, or at once",
+                "Refusals without an event in mesh.audit: too many of one actor or at once, or not written",
                 ours.unaudited.clone(),
             );
             registry.register(

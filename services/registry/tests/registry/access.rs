@@ -1,5 +1,6 @@
 //! Who is let in, and to what: real TLS, real tokens, stock clients.
 
+mod audit;
 mod basic;
 mod bearer;
 mod certificate;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use meshwork_registry::Config;
 use meshwork_registry::access::{AuthenticationConfig, BasicConfig, TlsConfig};
+use meshwork_registry_client::{RegistryClient, RegistryClientConfig};
 use meshwork_testkit::unique;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -158,6 +160,19 @@ fn hash(password: &str, bcrypt: bool) -> String {
         .hash_password_with_salt(password.as_bytes(), b"0123456789abcdef")
         .unwrap()
         .to_string()
+}
+
+/// Our own client, as one of [`USERS`].
+fn our_client(pki: &Pki, registry: &Registry, name: &str) -> RegistryClient {
+    let (_, password) = USERS.iter().find(|(user, _)| *user == name).unwrap();
+    let config: RegistryClientConfig = serde_json::from_value(json!({
+        "urls": [registry.url],
+        "ca_file": pki.ca_file(),
+        "user": name,
+        "password": password,
+    }))
+    .unwrap();
+    RegistryClient::new(&config).unwrap()
 }
 
 /// Users by password, over TLS, and nobody else.

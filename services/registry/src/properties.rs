@@ -273,6 +273,27 @@ fn terms() -> Terms {
     }
 }
 
+/// A history that the property below once came upon: of two deletions of a subject the log keeps
+/// the last, which must say what both have hidden.
+#[test]
+fn a_deletion_of_fewer_versions_brings_none_back() {
+    let mut world = World::new();
+    for text in [3, 2, 0] {
+        world.take(&Step::Register(3, text));
+    }
+    for step in [
+        Step::DeleteSubject(3, false),
+        Step::Import(3, 0, 1),
+        Step::DeleteSubject(3, false),
+    ] {
+        world.take(&step);
+    }
+    let before = view(&world.state());
+    assert!(before["c/3"].ends_with(" true"), "{before:?}");
+    world.take(&Step::CompactAndRestart(false));
+    assert_eq!(view(&world.state()), before);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 

@@ -42,9 +42,11 @@ pub fn delete_subject(
         let key = Key::DeleteSubject {
             subject: subject.as_str().to_owned(),
         };
+        // Up to the last version of all, not of those that are hidden now: this record takes the
+        // place of the one before, which may have hidden later ones.
         let value = SubjectValue {
             subject: subject.as_str().to_owned(),
-            version: live.last().copied(),
+            version: versions.all().map(|version| version.number).max(),
         };
         let mut records = Vec::new();
         write(state, &mut records, &key, Some(to_json(&value)))?;

@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use crate::refusals::Refusals;
+use crate::tls::BrokerNames;
 
 /// Node ids of one cluster that are remembered beyond those that listen.
 const BROKERS_MAX: usize = 10_000;
@@ -30,6 +31,8 @@ pub(crate) struct Brokers {
     /// The listener that clients bootstrap from.
     bootstrap: SocketAddr,
     advertised_host: String,
+    /// Where one port serves all brokers.
+    names: Option<BrokerNames>,
     max_node_id: i32,
     /// Whether node N listens at the bootstrap's port + N; else each has any free port.
     ports_are_fixed: bool,
@@ -44,7 +47,7 @@ impl Brokers {
     /// one for each node id up to `max_node_id`.
     pub(crate) fn new(
         bootstrap: SocketAddr,
-        advertised_host: String,
+        (advertised_host, names): (String, Option<BrokerNames>),
         max_node_id: u16,
         ports_are_fixed: bool,
         bootstrap_servers: &str,
@@ -53,6 +56,7 @@ impl Brokers {
         Self {
             bootstrap,
             advertised_host,
+            names,
             max_node_id: i32::from(max_node_id),
             ports_are_fixed,
             bootstrap_servers: bootstrap_servers
@@ -115,6 +119,9 @@ impl Brokers {
         if node < 0 {
             return None;
         }
+        if let Some(names) = &self.names {
+            return Some((names.host(node), i32::from(self.bootstrap.port())));
+        }
         if node > self.max_node_id {
             refuse(format!(
                 "its id is above gateway.max_node_id ({}); raise it and open the port",
@@ -166,9 +173,15 @@ impl Brokers {
         Ok(port)
     }
 
+    /// Which broker a client wants by the name that it asked for.
+    pub(crate) fn of_name(&self, name: Option<&str>) -> Option<NodeId> {
+        self.names.as_ref()?.node(name?)
+    }
+
     /// Which broker the listener that clients bootstrap from stands for, if any.
     pub(crate) fn of_bootstrap(&self) -> Option<NodeId> {
-        let is_node_0 = self.ports_are_fixed && self.upstream.read().contains_key(&0);
+        let is_node_0 =
+            self.names.is_none() && self.ports_are_fixed && self.upstream.read().contains_key(&0);
         is_node_0.then_some(NodeId(0))
     }
 }

@@ -1,5 +1,7 @@
 //! Configuration of the gateway.
 
+use std::path::PathBuf;
+
 use meshwork_model::units::{ByteSize, HumanDuration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,6 +13,11 @@ pub struct Config {
     /// Stable name of this process's place; part of each observation's source. Default: the host
     /// name, with the gateway's port.
     pub instance: Option<String>,
+    /// TLS for clients. Absent: they come in plain text.
+    pub tls: Option<TlsConfig>,
+    /// TLS to brokers. Absent: plain text. What the gateway asks and writes itself goes by
+    /// `kafka.properties`, and so does whether clients are expected to log in.
+    pub upstream_tls: Option<UpstreamTlsConfig>,
     /// Host that clients are told to come to. Absent: the address listened on, or this machine's
     /// name where that is every address (`0.0.0.0`).
     pub advertised_host: Option<String>,
@@ -63,6 +70,43 @@ pub struct Config {
     pub max_topics: usize,
 }
 
+/// TLS at the gateway's listeners: 1.2 or 1.3. Files are read again when they change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// PEM: the certificate, then those between it and the authority.
+    pub certificate_file: PathBuf,
+    /// PEM: the certificate's private key, not encrypted.
+    pub key_file: PathBuf,
+    /// PEM: authorities whose certificates clients show. Absent: clients are not asked for one. The
+    /// broker does not see them: it sees the gateway's (`upstream_tls`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_ca_file: Option<PathBuf>,
+    /// Whether a client may come without a certificate of `client_ca_file`. Default false.
+    #[serde(default)]
+    pub client_certificate_optional: bool,
+    /// Name of each broker's own host, with `{node}` where its node id stands, such as
+    /// `b{node}.kafka.example.com`: then all brokers are reached at the one port that clients
+    /// bootstrap from, told apart by the name that a client asks for (SNI), and the certificate has
+    /// to be valid for all these names. Absent: broker N is reached at the port + N.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broker_name: Option<String>,
+}
+
+/// TLS from the gateway to brokers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpstreamTlsConfig {
+    /// PEM: authorities of the brokers' certificates.
+    pub ca_file: PathBuf,
+    /// PEM: a certificate that the gateway shows to brokers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_file: Option<PathBuf>,
+    /// PEM: its private key, not encrypted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_file: Option<PathBuf>,
+}
+
 /// What clients may do with topics that are no product.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -83,6 +127,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             instance: None,
+            tls: None,
+            upstream_tls: None,
             advertised_host: None,
             max_node_id: 100,
             other_topics: OtherTopics::default(),

@@ -24,8 +24,11 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// A file of `gateway.service.tls` or `upstream_tls` can't be used.
+    #[error(transparent)]
+    Tls(#[from] meshwork_tls::FileError),
     /// A configuration that can't hold.
-    #[error("gateway.{key}: {why}")]
+    #[error("gateway.service.{key}: {why}")]
     Config {
         /// Which key.
         key: &'static str,
@@ -89,6 +92,9 @@ pub(crate) enum Ended {
     /// A message that can't be made.
     #[error("{api} can't go on: {what}")]
     Own { api: &'static str, what: String },
+    /// The client and the gateway can't agree on TLS.
+    #[error("the TLS handshake failed")]
+    Handshake(#[source] std::io::Error),
     /// A login that can't go through a gateway.
     #[error("{what} can't go through a gateway: {why}")]
     Login { what: String, why: &'static str },
@@ -118,6 +124,7 @@ impl Ended {
             Self::Hidden { .. } => "hidden",
             Self::Login { .. } => "login",
             Self::Own { .. } => "own",
+            Self::Handshake(_) => "handshake",
             Self::Forbidden { .. } => "forbidden",
             Self::TooLong { .. } => "too-long",
             Self::NoBroker(_) => "no-broker",

@@ -13,9 +13,10 @@ mod produce;
 mod products;
 mod refusals;
 mod service;
+mod tls;
 mod topics;
 mod upstream;
 
-pub use config::{Config, OtherTopics};
+pub use config::{Config, OtherTopics, TlsConfig, UpstreamTlsConfig};
 pub use error::Error;
 pub use service::{Context, Service};

@@ -28,6 +28,7 @@ use crate::metrics::Metrics;
 use crate::observe::{Observations, Writer};
 use crate::products::Products;
 use crate::refusals::Refusals;
+use crate::tls::{self, BrokerNames, BrokerTls, ClientTls};
 use crate::topics::Topics;
 use crate::upstream::Upstream;
 
@@ -74,6 +75,8 @@ pub(crate) struct Shared {
     pub(crate) clock: SharedClock,
     pub(crate) brokers: Brokers,
     pub(crate) upstream: Upstream,
+    /// With clients; none: plain text.
+    tls: Option<ClientTls>,
     pub(crate) topics: Topics,
     pub(crate) products: Products,
     pub(crate) schemas: Arc<SchemaCache>,
@@ -135,7 +138,10 @@ impl Service {
             clock: context.clock.clone(),
             brokers: Brokers::new(
                 address,
-                advertised_host(config.advertised_host.as_deref(), address.ip()),
+                (
+                    advertised_host(config.advertised_host.as_deref(), address.ip()),
+                    broker_names(&config)?,
+                ),
                 config.max_node_id,
                 context.ports_are_fixed,
                 &context.kafka.bootstrap_servers,
@@ -143,7 +149,13 @@ impl Service {
             ),
             upstream: Upstream {
                 within: config.connect_within.get(),
+                tls: config
+                    .upstream_tls
+                    .as_ref()
+                    .map(BrokerTls::open)
+                    .transpose()?,
             },
+            tls: config.tls.as_ref().map(ClientTls::open).transpose()?,
             topics: Topics::new(config.max_topics),
             products: Products::new(batches),
             schemas: Arc::new(SchemaCache::new(
@@ -191,6 +203,27 @@ impl Service {
             background.clone(),
         ));
         parts.spawn(refresh(Arc::clone(&shared), background.clone()));
+        let (own, upstream, stop) = (
+            shared.tls.clone(),
+            shared.upstream.tls.clone(),
+            background.clone(),
+        );
+        parts.spawn(async move {
+            tokio::join!(
+                async {
+                    if let Some(tls) = own {
+                        tls.watch(stop.clone()).await;
+                    }
+                },
+                async {
+                    if let Some(tls) = upstream {
+                        tls.watch(stop.clone()).await;
+                    }
+                },
+                stop.cancelled(),
+            );
+            Ok(())
+        });
         let instance = shared.config.instance.clone().unwrap_or_else(|| {
             let port = listener.local_addr().map_or(0, |address| address.port());
             format!("{}:{port}", brokers::host_name())
@@ -263,7 +296,7 @@ fn limits(config: &Config, kafka: &KafkaConfig) -> Result<ByteLimits, Error> {
         return Err(Error::Config {
             key: "max_held_bytes",
             why: format!(
-                "it is {held} bytes, and one Produce request may have {produce} (gateway.max_produce_bytes): raise the one or lower the other"
+                "it is {held} bytes, and one Produce request may have {produce} (gateway.service.max_produce_bytes): raise the one or lower the other"
             ),
         });
     }
@@ -353,14 +386,53 @@ async fn client(
     stop: CancellationToken,
 ) -> Result<(), Ended> {
     connection::tune(&stream).map_err(Ended::Client)?;
-    let (source, sink) = stream.into_split();
+    let Some(tls) = &shared.tls else {
+        let (source, sink) = stream.into_split();
+        let accepted = Accepted {
+            source: Box::new(source),
+            sink: Box::new(sink),
+            node,
+            certificate: None,
+        };
+        return connection::serve(Arc::clone(shared), accepted, stop).await;
+    };
+    let within = shared.config.connect_within.get();
+    let handshake = tokio::time::timeout(within, tls.acceptor().accept(stream));
+    let stream = match handshake.await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return Err(Ended::Handshake(error)),
+        Err(_) => {
+            return Err(Ended::TooLong {
+                what: "the TLS handshake",
+                millis: within.as_millis(),
+            });
+        }
+    };
+    let (_, session) = stream.get_ref();
+    let certificate = tls::subject(session.peer_certificates());
+    let node = shared.brokers.of_name(session.server_name()).or(node);
+    let (source, sink) = tokio::io::split(stream);
     let accepted = Accepted {
         source: Box::new(source),
         sink: Box::new(sink),
         node,
-        certificate: None,
+        certificate,
     };
     connection::serve(Arc::clone(shared), accepted, stop).await
+}
+
+fn broker_names(config: &Config) -> Result<Option<BrokerNames>, Error> {
+    let Some(pattern) = config.tls.as_ref().and_then(|tls| tls.broker_name.as_ref()) else {
+        return Ok(None);
+    };
+    BrokerNames::new(pattern)
+        .map(Some)
+        .ok_or_else(|| Error::Config {
+            key: "tls.broker_name",
+            why: format!(
+                "`{pattern}` has to have {{node}} in it once, such as b{{node}}.kafka.example.com"
+            ),
+        })
 }
 
 /// Counts why a connection ended, and says it once a minute for each reason.

@@ -3,17 +3,20 @@
 use std::io;
 use std::time::Duration;
 
+use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 
 use crate::brokers::{Brokers, NodeId};
 use crate::connection::frames::{Sink, Source};
 use crate::connection::tune;
 use crate::error::Ended;
+use crate::tls::BrokerTls;
 
 /// Connects to brokers.
 #[derive(Debug)]
 pub(crate) struct Upstream {
     pub(crate) within: Duration,
+    pub(crate) tls: Option<BrokerTls>,
 }
 
 /// A connection to a broker.
@@ -40,13 +43,11 @@ impl Upstream {
         };
         let mut failed = io::Error::new(io::ErrorKind::NotFound, "its address is not known yet");
         for address in addresses {
-            match tokio::time::timeout(self.within, TcpStream::connect(&address)).await {
-                Ok(Ok(stream)) => {
-                    tune(&stream).map_err(Ended::NoBroker)?;
-                    let (source, sink) = stream.into_split();
+            match tokio::time::timeout(self.within, self.one(&address)).await {
+                Ok(Ok((source, sink))) => {
                     return Ok(Connected {
-                        source: Box::new(source),
-                        sink: Box::new(sink),
+                        source,
+                        sink,
                         address,
                     });
                 }
@@ -65,5 +66,21 @@ impl Upstream {
             }
         }
         Err(Ended::NoBroker(failed))
+    }
+
+    async fn one(&self, address: &str) -> io::Result<(Source, Sink)> {
+        let stream = TcpStream::connect(address).await?;
+        tune(&stream)?;
+        let Some(tls) = &self.tls else {
+            let (source, sink) = stream.into_split();
+            return Ok((Box::new(source), Box::new(sink)));
+        };
+        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let name = ServerName::try_from(host.to_owned())
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let stream = tls.connector().connect(name, stream).await?;
+        let (source, sink) = tokio::io::split(stream);
+        Ok((Box::new(source), Box::new(sink)))
     }
 }

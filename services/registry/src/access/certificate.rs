@@ -1,20 +1,10 @@
 //! The principal in a client's certificate. That it is valid and from a trusted authority has been
 //! checked by TLS.
 
-use x509_cert::Certificate;
-use x509_cert::attr::AttributeTypeAndValue;
-use x509_cert::der::Decode as _;
-use x509_cert::der::asn1::{
-    Ia5StringRef, ObjectIdentifier, PrintableStringRef, TeletexStringRef, Utf8StringRef,
-};
-use x509_cert::name::RelativeDistinguishedName;
-
 use meshwork_model::mesh::audit::Authentication;
 
 use super::config::CertificateName;
 use super::principal::Principal;
-
-const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 
 /// Why a certificate names nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,32 +22,14 @@ pub(crate) enum CertificateError {
 /// # Errors
 /// Its subject is nobody's name.
 pub(crate) fn principal(der: &[u8], name: CertificateName) -> Result<Principal, CertificateError> {
-    let certificate = Certificate::from_der(der).map_err(|_| CertificateError::Unreadable)?;
-    let subject = certificate.tbs_certificate().subject();
+    let subject = meshwork_tls::distinguished_name(der).ok_or(CertificateError::Unreadable)?;
     let text = match name {
-        CertificateName::DistinguishedName => subject.to_string(),
+        CertificateName::DistinguishedName => subject,
         CertificateName::CommonName => {
-            let mut names = subject
-                .iter_rdn()
-                .flat_map(RelativeDistinguishedName::iter)
-                .filter(|attribute| attribute.oid == COMMON_NAME);
-            match (names.next().and_then(text), names.next()) {
-                (Some(text), None) => text,
-                _ => return Err(CertificateError::CommonName),
-            }
+            meshwork_tls::common_name(der).ok_or(CertificateError::CommonName)?
         }
     };
     Principal::named(&text, Authentication::Certificate).ok_or(CertificateError::Name)
-}
-
-fn text(attribute: &AttributeTypeAndValue) -> Option<String> {
-    let value = &attribute.value;
-    let text = Utf8StringRef::try_from(value)
-        .map(|text| text.as_str().to_owned())
-        .or_else(|_| PrintableStringRef::try_from(value).map(|text| text.as_str().to_owned()))
-        .or_else(|_| Ia5StringRef::try_from(value).map(|text| text.as_str().to_owned()))
-        .or_else(|_| TeletexStringRef::try_from(value).map(|text| text.as_str().to_owned()));
-    text.ok()
 }
 
 #[cfg(test)]

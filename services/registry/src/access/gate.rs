@@ -109,7 +109,7 @@ impl Access {
             if let Some(passwords) = inner.identify.passwords() {
                 let users = Arc::clone(passwords.users());
                 users
-                    .watch(interval, inner.metrics.clone(), stop.clone())
+                    .watch(interval, inner.metrics.watcher(), stop.clone())
                     .await;
             }
         };

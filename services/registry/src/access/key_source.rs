@@ -15,7 +15,7 @@ use super::config::BearerConfig;
 use super::error::{AccessError, in_words};
 use super::keys::Keys;
 use super::metrics::AccessMetrics;
-use super::reloaded::{Named, Reloaded};
+use meshwork_tls::{Named, Reloaded};
 
 /// The URL is not asked more often, whatever tokens name: who sends tokens with made-up key ids
 /// must not make us ask the provider for each.
@@ -130,7 +130,11 @@ impl KeySource {
         stop: CancellationToken,
     ) {
         match self {
-            Self::File(keys) => Arc::clone(keys).watch(interval, metrics, stop).await,
+            Self::File(keys) => {
+                Arc::clone(keys)
+                    .watch(interval, metrics.watcher(), stop)
+                    .await;
+            }
             Self::Url(remote) => remote.watch(stop).await,
         }
     }
@@ -268,7 +272,7 @@ fn authorities(file: std::path::PathBuf) -> Result<Vec<Certificate>, AccessError
     let all = Certificate::from_pem_bundle(&bytes)
         .map_err(|error| named.wrong(error.to_string(), cure))?;
     if all.is_empty() {
-        return Err(named.wrong("there is no certificate in it", cure));
+        return Err(named.wrong("there is no certificate in it", cure).into());
     }
     Ok(all)
 }

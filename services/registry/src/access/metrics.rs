@@ -6,7 +6,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 
-use super::reloaded::Look;
+use meshwork_tls::Look;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct HowLabels {
@@ -86,7 +86,13 @@ impl AccessMetrics {
         self.refused.get_or_create(&RefusedLabels { outcome }).inc();
     }
 
-    pub(super) fn looked(&self, look: Look) {
+    /// Counts what looks at files show.
+    pub(crate) fn watcher(&self) -> impl FnMut(Look) + Send + 'static {
+        let metrics = self.clone();
+        move |look| metrics.looked(look)
+    }
+
+    fn looked(&self, look: Look) {
         let outcome = match look {
             Look::Same => return,
             Look::New => "new",

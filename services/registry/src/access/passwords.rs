@@ -9,9 +9,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::AccessError;
 use super::principal::Principal;
-use super::reloaded::{Named, Reloaded};
 use super::users::{User, Users};
 use super::verified::{Credential, Known, Verified};
+use meshwork_tls::{Named, Reloaded};
 
 /// Longest wait for the turn to be checked. A client asks again then; who was right a moment ago
 /// need not wait at all.

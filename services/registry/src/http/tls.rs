@@ -4,10 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig, ServerConnection};
+use meshwork_tls::{ClientCertificates, FileError, certificates, server_config};
+use rustls::{ServerConfig, ServerConnection};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
@@ -24,9 +22,6 @@ const INSTANCES_CA: &str = "registry.service.tls.instances_ca_file";
 
 const PEM: &str =
     "write certificates there in PEM: blocks that begin with -----BEGIN CERTIFICATE-----";
-
-/// Longest chain taken, certificates. A real one has two to four.
-const MAX_CHAIN: usize = 16;
 
 /// Longest wait for a connection to another instance.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
@@ -113,8 +108,8 @@ impl Tls {
             let interval = config.reload_interval.get();
             let outgoing = Arc::clone(&self.outgoing.0);
             tokio::join!(
-                Arc::clone(files).watch(interval, metrics.clone(), stop.clone()),
-                outgoing.watch(interval, metrics, stop),
+                Arc::clone(files).watch(interval, metrics.watcher(), stop.clone()),
+                outgoing.watch(interval, metrics.watcher(), stop),
             );
         }
     }
@@ -151,16 +146,16 @@ fn outgoing(tls: &TlsConfig) -> Result<Reloaded<reqwest::Client>, AccessError> {
     }));
     let named = files.clone();
     let (certificate, key) = (tls.certificate_file.clone(), tls.key_file.clone());
-    Reloaded::open(files, move |bytes| {
+    let reloaded = Reloaded::open(files, move |bytes| {
         let pair: Vec<u8> = bytes.iter().take(2).flatten().copied().collect();
-        let identity = reqwest::Identity::from_pem(&pair).map_err(|error| AccessError::Pair {
+        let identity = reqwest::Identity::from_pem(&pair).map_err(|error| FileError::Pair {
             certificate: certificate.clone(),
             key: key.clone(),
             why: in_words(error),
         })?;
         let mut builder = reqwest::Client::builder().identity(identity);
         if let Some((named, bytes)) = named.get(2).zip(bytes.get(2)) {
-            let authorities = certificates((named, bytes))?
+            let authorities = certificates(named, bytes)?
                 .into_iter()
                 .map(|authority| reqwest::Certificate::from_der(&authority))
                 .collect::<Result<Vec<_>, _>>()
@@ -168,16 +163,17 @@ fn outgoing(tls: &TlsConfig) -> Result<Reloaded<reqwest::Client>, AccessError> {
             builder = builder.tls_certs_only(authorities);
         }
         client(builder)
-    })
+    })?;
+    Ok(reloaded)
 }
 
-fn client(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, AccessError> {
+fn client(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, FileError> {
     builder
         .connect_timeout(CONNECT_WITHIN)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .build()
-        .map_err(|error| AccessError::Setting {
+        .map_err(|error| FileError::Unusable {
             key: "registry.service.tls",
             why: format!("other instances can't be asked: {}", in_words(error)),
         })
@@ -187,71 +183,21 @@ fn server(
     named: &[Named],
     bytes: &[Vec<u8>],
     client: ClientCertificate,
-) -> Result<ServerConfig, AccessError> {
-    let (Some(certificate), Some(key)) = (
-        named.first().zip(bytes.first()),
-        named.get(1).zip(bytes.get(1)),
-    ) else {
+) -> Result<ServerConfig, FileError> {
+    let mut files = named.iter().zip(bytes.iter().map(Vec::as_slice));
+    let (Some(certificate), Some(key)) = (files.next(), files.next()) else {
         unreachable!("both files are always named");
     };
-    let chain = certificates(certificate)?;
-    let private = PrivateKeyDer::from_pem_slice(key.1).map_err(|error| {
-        key.0.wrong(
-            format!("no private key can be read from it: {error}"),
-            "write the key in PEM, not encrypted: `openssl pkey -in KEY -out KEY.plain` takes the passphrase off",
-        )
-    })?;
-    let pair = |error: rustls::Error| AccessError::Pair {
-        certificate: certificate.0.file.clone(),
-        key: key.0.file.clone(),
-        why: error.to_string(),
-    };
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .map_err(pair)?;
-    let builder = match named.get(2).zip(bytes.get(2)) {
-        None => builder.with_no_client_auth(),
-        Some(authorities) => {
-            let wrong = |why: String| {
-                authorities
-                    .0
-                    .wrong(why, "write the authorities' certificates there, in PEM")
-            };
-            let mut roots = RootCertStore::empty();
-            for authority in certificates(authorities)? {
-                roots
-                    .add(authority)
-                    .map_err(|error| wrong(error.to_string()))?;
-            }
-            let mut verifier =
-                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-            if client == ClientCertificate::Optional {
-                verifier = verifier.allow_unauthenticated();
-            }
-            let verifier = verifier.build().map_err(|error| wrong(error.to_string()))?;
-            builder.with_client_cert_verifier(verifier)
+    let clients = match (files.next(), client) {
+        (None, _) => ClientCertificates::Unasked,
+        (Some((named, bytes)), ClientCertificate::Optional) => {
+            ClientCertificates::Optional(named, bytes)
+        }
+        (Some((named, bytes)), ClientCertificate::Required) => {
+            ClientCertificates::Required(named, bytes)
         }
     };
-    let mut config = builder.with_single_cert(chain, private).map_err(pair)?;
+    let mut config = server_config(certificate, key, clients)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
-}
-
-fn certificates(
-    (named, bytes): (&Named, &Vec<u8>),
-) -> Result<Vec<CertificateDer<'static>>, AccessError> {
-    let all: Vec<_> = CertificateDer::pem_slice_iter(bytes)
-        .collect::<Result<_, _>>()
-        .map_err(|error| named.wrong(format!("it is no PEM: {error}"), PEM))?;
-    if all.is_empty() {
-        return Err(named.wrong("there is no certificate in it", PEM));
-    }
-    if named.key == CERTIFICATE && all.len() > MAX_CHAIN {
-        return Err(named.wrong(
-            format!("there are {} certificates in it, and {MAX_CHAIN} are the most", all.len()),
-            "write the server's own certificate first, then only those between it and its authority",
-        ));
-    }
-    Ok(all)
 }

@@ -1,6 +1,5 @@
 //! What is made of files, and made again when they change.
 
-use std::fs::File;
 use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,8 +10,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::error::AccessError;
-use super::metrics::AccessMetrics;
+use crate::error::FileError;
 
 /// Most bytes of one file: a bundle of a few hundred authorities, or tens of thousands of users.
 const MAX_FILE: u64 = 4 << 20;
@@ -20,16 +18,22 @@ const MAX_FILE: u64 = 4 << 20;
 /// Files are not looked at more often.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
+/// A file that is named in the configuration, and its bytes.
+pub type File<'f> = (&'f Named, &'f [u8]);
+
 /// A file, and where the configuration names it.
 #[derive(Clone, Debug)]
-pub(crate) struct Named {
-    pub(crate) file: PathBuf,
-    pub(crate) key: &'static str,
+pub struct Named {
+    /// Its path.
+    pub file: PathBuf,
+    /// Such as `registry.service.tls.key_file`.
+    pub key: &'static str,
 }
 
 impl Named {
-    pub(crate) fn wrong(&self, why: impl Into<String>, cure: &'static str) -> AccessError {
-        AccessError::Content {
+    /// An error: the file does not hold what it should.
+    pub fn wrong(&self, why: impl Into<String>, cure: &'static str) -> FileError {
+        FileError::Content {
             file: self.file.clone(),
             key: self.key,
             why: why.into(),
@@ -37,18 +41,22 @@ impl Named {
         }
     }
 
-    pub(crate) fn read(&self) -> Result<Vec<u8>, AccessError> {
-        let unreadable = |why| AccessError::Unreadable {
+    /// Its bytes.
+    ///
+    /// # Errors
+    /// It can't be read, or is larger than 4 MiB.
+    pub fn read(&self) -> Result<Vec<u8>, FileError> {
+        let unreadable = |why| FileError::Unreadable {
             file: self.file.clone(),
             key: self.key,
             why,
         };
         let mut bytes = Vec::new();
-        File::open(&self.file)
+        std::fs::File::open(&self.file)
             .and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes))
             .map_err(unreadable)?;
         if bytes.len() as u64 > MAX_FILE {
-            return Err(AccessError::TooLong {
+            return Err(FileError::TooLong {
                 file: self.file.clone(),
                 key: self.key,
                 limit: MAX_FILE,
@@ -60,7 +68,7 @@ impl Named {
 
 /// What a look at files has shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Look {
+pub enum Look {
     /// What was there before.
     Same,
     /// Something new, which holds from now on.
@@ -69,11 +77,11 @@ pub(crate) enum Look {
     Unusable,
 }
 
-type Build<T> = dyn Fn(&[Vec<u8>]) -> Result<T, AccessError> + Send + Sync;
+type Build<T> = dyn Fn(&[Vec<u8>]) -> Result<T, FileError> + Send + Sync;
 
 /// What the files last held that was of use. Files are compared by their bytes, so that it does
 /// not matter how they are replaced: in place, by rename, or by a link that is turned.
-pub(crate) struct Reloaded<T> {
+pub struct Reloaded<T> {
     files: Vec<Named>,
     build: Box<Build<T>>,
     current: ArcSwap<T>,
@@ -88,10 +96,10 @@ impl<T: Send + Sync + 'static> Reloaded<T> {
     ///
     /// # Errors
     /// A file that can't be read, or that does not hold what it should.
-    pub(crate) fn open(
+    pub fn open(
         files: Vec<Named>,
-        build: impl Fn(&[Vec<u8>]) -> Result<T, AccessError> + Send + Sync + 'static,
-    ) -> Result<Self, AccessError> {
+        build: impl Fn(&[Vec<u8>]) -> Result<T, FileError> + Send + Sync + 'static,
+    ) -> Result<Self, FileError> {
         let bytes = files
             .iter()
             .map(Named::read)
@@ -106,17 +114,18 @@ impl<T: Send + Sync + 'static> Reloaded<T> {
         })
     }
 
-    pub(crate) fn current(&self) -> Arc<T> {
+    /// What holds now.
+    pub fn current(&self) -> Arc<T> {
         self.current.load_full()
     }
 
     /// Changes after [`Self::current`] does.
-    pub(crate) fn generation(&self) -> u64 {
+    pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
 
     /// Looks at the files.
-    pub(crate) fn look(&self) -> Look {
+    pub fn look(&self) -> Look {
         let bytes = match self
             .files
             .iter()
@@ -156,11 +165,11 @@ impl<T: Send + Sync + 'static> Reloaded<T> {
         }
     }
 
-    /// Looks every `interval` until `stop`.
-    pub(crate) async fn watch(
+    /// Looks every `interval` (1 s at least) until `stop`, and tells `looked` each time.
+    pub async fn watch(
         self: Arc<Self>,
         interval: Duration,
-        metrics: AccessMetrics,
+        mut looked: impl FnMut(Look) + Send,
         stop: CancellationToken,
     ) {
         let mut ticks = tokio::time::interval(interval.max(MIN_INTERVAL));
@@ -173,7 +182,7 @@ impl<T: Send + Sync + 'static> Reloaded<T> {
             let this = Arc::clone(&self);
             // A file on a disk that hangs must hold nobody up.
             if let Ok(look) = tokio::task::spawn_blocking(move || this.look()).await {
-                metrics.looked(look);
+                looked(look);
             }
         }
     }
@@ -225,6 +234,6 @@ mod tests {
         let long = vec![b'1'; usize::try_from(MAX_FILE).unwrap() + 1];
         std::fs::write(&file, long).unwrap();
         assert_eq!(number.look(), Look::Unusable);
-        assert!(matches!(open(), Err(AccessError::TooLong { .. })));
+        assert!(matches!(open(), Err(FileError::TooLong { .. })));
     }
 }

@@ -1,0 +1,43 @@
+//! TLS of a connection that is made.
+
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+
+use crate::error::FileError;
+use crate::files::File;
+use crate::pem::{certificates, private_key};
+use crate::server::authorities;
+
+/// TLS 1.2 and 1.3 that trusts the authorities of a file, and shows a certificate where one is
+/// given with its key; each a file and its bytes.
+///
+/// # Errors
+/// A file that does not hold what it should, or a pair that does not fit.
+pub fn client_config(
+    trusted: File<'_>,
+    own: Option<(File<'_>, File<'_>)>,
+) -> Result<ClientConfig, FileError> {
+    let roots = authorities(trusted.0, trusted.1)?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .map_err(|error| {
+            trusted
+                .0
+                .wrong(error.to_string(), "use another build of the TLS library")
+        })?
+        .with_root_certificates(roots);
+    let Some((certificate, key)) = own else {
+        return Ok(builder.with_no_client_auth());
+    };
+    let chain = certificates(certificate.0, certificate.1)?;
+    let private = private_key(key.0, key.1)?;
+    builder
+        .with_client_auth_cert(chain, private)
+        .map_err(|error| FileError::Pair {
+            certificate: certificate.0.file.clone(),
+            key: key.0.file.clone(),
+            why: error.to_string(),
+        })
+}

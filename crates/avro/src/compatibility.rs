@@ -5,6 +5,7 @@
 mod compare;
 mod found;
 mod level;
+mod plain;
 #[cfg(test)]
 mod tests;
 

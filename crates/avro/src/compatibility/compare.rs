@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::found::{Found, Paths, Token};
+use super::plain::{fits, promotes};
 use super::{Incompatibility, IncompatibilityKind};
-use crate::schema::{Enum, Field, Kind, Name, NodeId, Record, Schema};
+use crate::schema::{Enum, Kind, Name, NodeId, Record, Schema};
 
 /// Incompatibilities that are listed. Java lists those of a pair of records once for every
 /// place that has the pair, which can be more than any memory holds; ten thousand are more
@@ -23,6 +24,9 @@ const MAX_STEPS: u64 = 10_000_000;
 
 /// Pairs that are remembered, some 50 MB: two unions of 500 named types each.
 const MAX_PAIRS: usize = 250_000;
+
+/// Searches through a record's fields before an index of them is made, which costs as much as some.
+const MAX_SEARCHES: usize = 8;
 
 /// All reasons why `reader` can't read what `writer` wrote; empty where it can.
 ///
@@ -95,6 +99,11 @@ struct Frame {
     path: u32,
     /// The next child.
     next: usize,
+    /// Of a record: the place of the writer's field behind the one found last, where the next one
+    /// usually is.
+    expected: usize,
+    /// Of a record: how often the writer's fields were gone through.
+    searches: usize,
     parts: Vec<Part>,
 }
 
@@ -113,8 +122,8 @@ struct Checker<'a> {
     results: HashMap<(NodeId, NodeId), Option<Outcome>>,
     paths: Paths,
     frames: Vec<Frame>,
-    /// Fields of the writer's records by name.
-    fields: HashMap<NodeId, HashMap<&'a str, &'a Field>>,
+    /// Places of the fields of the writer's records, by name.
+    fields: HashMap<NodeId, HashMap<&'a str, usize>>,
     steps: u64,
 }
 
@@ -208,6 +217,8 @@ impl<'a> Checker<'a> {
             writer,
             path,
             next: 0,
+            expected: 0,
+            searches: 0,
             parts: Vec::new(),
         });
         Ok(None)
@@ -335,17 +346,15 @@ impl<'a> Checker<'a> {
                 return Ok(Next::Done);
             };
             self.spend(1 + field.aliases.len())?;
-            let by_name = self.fields.entry(frame.writer).or_insert_with(|| {
-                w.fields
-                    .iter()
-                    .map(|field| (field.name.as_str(), field))
-                    .collect()
-            });
-            let mut matching = std::iter::once(&field.name)
-                .chain(&field.aliases)
-                .filter_map(|name| by_name.get(name.as_str()).copied());
-            let first = matching.next();
-            if matching.next().is_some() {
+            let mut matching: Option<usize> = None;
+            for name in std::iter::once(&field.name).chain(&field.aliases) {
+                let Some(place) = self.place_of(frame, w, name) else {
+                    continue;
+                };
+                if matching.is_none() {
+                    matching = Some(place);
+                    continue;
+                }
                 return Err(format!(
                     "Reader record field {} type:{} pos:{at} matches multiple fields in writer record schema {}",
                     field.name,
@@ -358,7 +367,7 @@ impl<'a> Checker<'a> {
                 ));
             }
             let path = [Token::Word("fields"), Token::At(at)];
-            let other = match first {
+            let other = match matching.and_then(|place| w.fields.get(place)) {
                 Some(other) => Some(other.node),
                 None if field.default.is_some() => None,
                 // Java's quirk: an enum that has a default is compared with the whole record.
@@ -375,12 +384,43 @@ impl<'a> Checker<'a> {
                 },
             };
             if let Some(other) = other {
+                if let Some(pairs) = fits((self.reader, self.writer), field.node, other) {
+                    self.spend(pairs)?;
+                    frame.next += 1;
+                    continue;
+                }
                 let [fields, at] = path;
                 let path = vec![fields, at, Token::Word("type")];
                 return Ok(Next::Child(field.node, other, Some(path)));
             }
             frame.next += 1;
         }
+    }
+
+    /// The place of the writer's field with this name. Versions of a record differ in few fields,
+    /// which are searched for; where more are missing or moved, by an index.
+    fn place_of(&mut self, frame: &mut Frame, w: &'a Record, name: &str) -> Option<usize> {
+        let has_name = |place: &usize| {
+            let field = w.fields.get(*place);
+            field.is_some_and(|field| field.name == name)
+        };
+        let expected = Some(frame.expected).filter(has_name);
+        let place = if expected.is_some() {
+            expected
+        } else if frame.searches < MAX_SEARCHES {
+            frame.searches += 1;
+            (0..w.fields.len()).find(has_name)
+        } else {
+            let by_name = self.fields.entry(frame.writer).or_insert_with(|| {
+                let fields = w.fields.iter().enumerate();
+                fields
+                    .map(|(place, field)| (field.name.as_str(), place))
+                    .collect()
+            });
+            by_name.get(name).copied()
+        }?;
+        frame.expected = place + 1;
+        Some(place)
     }
 
     /// Java's `checkReaderEnumContainsAllWriterEnumSymbols`.
@@ -416,19 +456,6 @@ impl<'a> Checker<'a> {
             );
         }
     }
-}
-
-/// Whether types, neither of them a union nor both of one compound kind, read each other.
-fn promotes(reader: &Kind, writer: &Kind) -> bool {
-    std::mem::discriminant(reader) == std::mem::discriminant(writer)
-        || matches!(
-            (reader, writer),
-            (Kind::Long, Kind::Int)
-                | (Kind::Float, Kind::Int | Kind::Long)
-                | (Kind::Double, Kind::Int | Kind::Long | Kind::Float)
-                | (Kind::Bytes, Kind::String)
-                | (Kind::String, Kind::Bytes)
-        )
 }
 
 fn too_costly() -> String {

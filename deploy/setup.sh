@@ -84,7 +84,15 @@ for part in "$@"; do
       packages libclang-dev libssl-dev zlib1g-dev
       ;;
     kafka) java_17; has mvn maven ;;
-    clients) has python3 python3; packages python3-venv; has node nodejs; has npm npm ;;
+    clients)
+      has python3 python3
+      packages python3-venv
+      has node nodejs
+      has npm npm
+      has javac openjdk-17-jdk-headless
+      has mvn maven
+      has kcat kcat
+      ;;
     deny) rust; tool cargo-deny "$CARGO_DENY_VERSION" ;;
     fuzz) rust; tool cargo-fuzz "$CARGO_FUZZ_VERSION" ;;
     *) say "unknown part: $part"; exit 2 ;;

@@ -11,8 +11,13 @@ if [ "${1:-all}" = kill ]; then
 fi
 
 tests/e2e/clients/venv.sh >/dev/null
+tests/e2e/clients/venv.sh aiokafka >/dev/null
 tests/e2e/clients/node/node.sh >/dev/null
+tests/e2e/clients/node/node.sh kafkajs >/dev/null
+tests/e2e/clients/java/java.sh 4.4.0 >/dev/null
+tests/e2e/clients/java/java.sh 3.9.2 >/dev/null
+if command -v go >/dev/null; then tests/e2e/clients/kgo/go.sh >/dev/null; fi
 tests/conformance/contracts.sh
 # Said last, where it is seen.
-trap 'command -v go >/dev/null || echo "tests: NOT RUN: franz-go against the registry, for there is no Go here"' EXIT
+trap 'command -v go >/dev/null || echo "tests: NOT RUN: franz-go against the registry and through the gateway, for there is no Go here"' EXIT
 cargo test --workspace --no-fail-fast

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Makes sure of the stock clients of package-lock.json, and prints the directory that NODE_PATH must
-# name. It is in the user's cache and is made anew when the pins change. No package's own scripts run.
+# Makes sure of the stock clients of package-lock.json, here or with NAME of the folder ../NAME, and
+# prints the directory that NODE_PATH must name. It is in the user's cache and is made anew when the
+# pins change. No package's own scripts run.
 set -euo pipefail
-cd "$(dirname "$0")"
+name=${1:-node}
+cd "$(dirname "$0")/../$name"
 
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/meshwork"
-dir="$cache/node"
+dir="$cache/$name"
 mkdir -p "$cache"
 
 for tool in node npm; do
@@ -21,7 +23,7 @@ if [ "$major" -lt 18 ]; then
 fi
 
 # Several tests may ask at once: one makes it, the others wait.
-exec 9>"$cache/node.lock"
+exec 9>"$dir.lock"
 flock 9
 
 pins=$(sha256sum package-lock.json | cut -d' ' -f1)

@@ -120,6 +120,26 @@ pub struct PartitionObservation {
     /// Only where offsets were read back afterwards: they came after this moment and by
     /// `observed_at`; when is not known. None: they came as observed.
     pub not_before: Option<Timestamp>,
+    /// Who read, or was seen to be reading still.
+    pub readers: Vec<ReaderPosition>,
+    /// Readers beyond [`LIST_MAX`]: at least so many.
+    pub readers_more: i64,
+    /// Jobs that read or wrote the partition in transactions.
+    pub jobs: Vec<TransactionalJob>,
+    /// Jobs beyond [`LIST_MAX`]: at least so many.
+    pub jobs_more: i64,
+}
+
+impl PartitionObservation {
+    /// Whether it tells of the partition's own records: offsets, counts, refusals, or where the log
+    /// ends. What was only read tells nothing of that.
+    #[must_use]
+    pub fn tells_of_records(&self) -> bool {
+        !self.offsets.is_empty()
+            || self.end_offset.is_some()
+            || self.records != 0
+            || !self.refused.is_empty()
+    }
 }
 
 /// Half-open range of offsets.
@@ -165,6 +185,49 @@ pub struct ProducerCount {
     pub trust: Trust,
     /// How many.
     pub records: i64,
+}
+
+/// How far somebody has read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReaderPosition {
+    /// Its name.
+    pub name: String,
+    /// What the name rests on.
+    pub trust: Trust,
+    /// Its consumer group, where known: a Fetch names none.
+    pub group: Option<String>,
+    /// Whether the group is concluded from name, client id and address; no commit of this partition
+    /// showed it.
+    pub inferred: bool,
+    /// Offset that it asked for last. None: it was seen to commit only.
+    pub next_offset: Option<i64>,
+    /// Offset that the group committed last. None: no commit was seen. Within a transaction its
+    /// outcome is not known.
+    pub committed: Option<i64>,
+}
+
+/// A group and a transactional id that are one job: offsets of the one were committed in a
+/// transaction of the other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransactionalJob {
+    /// Consumer group.
+    pub group: String,
+    /// Transactional id.
+    pub transactional_id: String,
+    /// The producer's id, where known.
+    pub producer_id: Option<i64>,
+    /// What it does with the partition.
+    pub side: JobSide,
+}
+
+/// What a job does with a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum JobSide {
+    /// It commits how far it has read.
+    Reads,
+    /// It writes.
+    Writes,
 }
 
 /// Records under one schema.
@@ -286,6 +349,32 @@ pub(super) mod tests {
                 greatest: 5,
                 sketch: vec![1, 2, 255],
             }),
+            readers: vec![
+                ReaderPosition {
+                    name: "board".into(),
+                    trust: Trust::Principal,
+                    group: Some("board".into()),
+                    inferred: true,
+                    next_offset: Some(20),
+                    committed: None,
+                },
+                ReaderPosition {
+                    name: "kcat".into(),
+                    trust: Trust::ClientId,
+                    group: None,
+                    inferred: false,
+                    next_offset: None,
+                    committed: Some(3),
+                },
+            ],
+            readers_more: 2,
+            jobs: vec![TransactionalJob {
+                group: "delays".into(),
+                transactional_id: "delays-0".into(),
+                producer_id: Some(4000),
+                side: JobSide::Writes,
+            }],
+            jobs_more: 1,
             ..PartitionObservation::default()
         };
         for fact in [

@@ -245,6 +245,28 @@ fn a_gap_in_polls_in_which_ends_did_not_move_is_no_gap() {
     assert_eq!(states, [Good, Good, Good, Good, Good, Bad, Bad, Bad, Bad]);
 }
 
+#[test]
+fn who_reads_or_is_refused_makes_no_partition_and_no_time() {
+    let (mut with, mut without) = (World::new(1, slo()), World::new(1, slo()));
+    for w in [&mut with, &mut without] {
+        w.record(0.5, 0, 0.5);
+    }
+    for partition in [0, 7] {
+        with.observe(
+            0.6,
+            PartitionView {
+                partition,
+                ..PartitionView::default()
+            },
+        );
+    }
+    for w in [&mut with, &mut without] {
+        w.pass(3.0, 1);
+    }
+    assert!(!without.states().is_empty());
+    assert_eq!(with.states(), without.states());
+}
+
 /// What must not raise an alert nor spend budget. Others' issues are named.
 #[test]
 fn silence_that_is_none_is_good() {

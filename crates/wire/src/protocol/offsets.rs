@@ -8,7 +8,7 @@ use super::api::ApiKey;
 use super::header::RequestHeader;
 use super::produce::TopicRef;
 use super::reader::{Reader, WireError};
-use super::walk::{Shape, TopicPartitions, request};
+use super::walk::{Shape, TopicPartitions, request, response};
 
 /// Known versions of OffsetCommit: from v10 on topics stand by id.
 pub const COMMIT_VERSIONS: RangeInclusive<i16> = 2..=10;
@@ -195,5 +195,113 @@ impl<'a> AddOffsetsToTxnRequest<'a> {
         };
         at.skip_tagged()?;
         Ok(read)
+    }
+}
+
+/// What became of a commit, for each partition of an answer to OffsetCommit or TxnOffsetCommit.
+#[derive(Clone, Debug)]
+pub struct CommitAnswer<'a> {
+    partitions: TopicPartitions<'a, (i32, i16)>,
+}
+
+impl<'a> CommitAnswer<'a> {
+    /// From a frame without its length; `api` is one of the two.
+    ///
+    /// # Errors
+    /// Cut, malformed, or of an unknown version.
+    pub fn read(frame: &'a [u8], api: ApiKey, version: i16) -> Result<Self, WireError> {
+        let in_transaction = api == ApiKey::TXN_OFFSET_COMMIT;
+        let versions = if in_transaction {
+            &TXN_COMMIT_VERSIONS
+        } else {
+            &COMMIT_VERSIONS
+        };
+        let mut at = response(frame, api, version, versions)?;
+        if in_transaction || version >= 3 {
+            at.i32()?; // throttle time
+        }
+        let shape = Shape {
+            by_id: !in_transaction && version >= 10,
+            least: 6,
+            version,
+            read: |at, _| {
+                let read = (at.i32()?, at.i16()?);
+                at.skip_tagged()?;
+                Ok(read)
+            },
+        };
+        let partitions = TopicPartitions::read(&mut at, shape)?;
+        at.skip_tagged()?;
+        Ok(Self { partitions })
+    }
+
+    /// Topic, partition, and 0 or why it was not committed.
+    pub fn partitions(&self) -> impl Iterator<Item = (TopicRef<'a>, i32, i16)> + use<'a> {
+        self.partitions
+            .clone()
+            .map(|(topic, (partition, error_code))| (topic, partition, error_code))
+    }
+}
+
+/// The error code of an answer to AddOffsetsToTxn, from a frame without its length.
+///
+/// # Errors
+/// Cut, malformed, or of an unknown version.
+pub fn add_offsets_error(frame: &[u8], version: i16) -> Result<i16, WireError> {
+    let mut at = response(
+        frame,
+        ApiKey::ADD_OFFSETS_TO_TXN,
+        version,
+        &ADD_OFFSETS_VERSIONS,
+    )?;
+    at.i32()?; // throttle time
+    let error_code = at.i16()?;
+    at.skip_tagged()?;
+    Ok(error_code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Correlation id, throttle time, topic `a`: partition 1 committed, partition 2 not (25).
+    const NAMED: &[u8] = &[
+        0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, b'a', 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 2,
+        0, 25,
+    ];
+
+    #[test]
+    fn what_became_of_a_commit_is_read_by_name_and_by_id() {
+        for (api, version) in [
+            (ApiKey::OFFSET_COMMIT, 3),
+            (ApiKey::OFFSET_COMMIT, 7),
+            (ApiKey::TXN_OFFSET_COMMIT, 0),
+        ] {
+            let answer = CommitAnswer::read(NAMED, api, version).unwrap();
+            let told: Vec<_> = answer.partitions().collect();
+            let topic = TopicRef::Name("a");
+            assert_eq!(told, [(topic, 1, 0), (topic, 2, 25)]);
+        }
+        // v2 has no throttle time.
+        let older: Vec<u8> = NAMED[..4].iter().chain(&NAMED[8..]).copied().collect();
+        let answer = CommitAnswer::read(&older, ApiKey::OFFSET_COMMIT, 2).unwrap();
+        assert_eq!(answer.partitions().count(), 2);
+        // v10: compact, by id. Header's tags, throttle, topics, id, partitions, tags.
+        let mut by_id = vec![0, 0, 0, 7, 0, 0, 0, 0, 0, 2];
+        by_id.extend([9; 16]);
+        by_id.extend([2, 0, 0, 0, 1, 0, 0, 0, 0, 0]);
+        let answer = CommitAnswer::read(&by_id, ApiKey::OFFSET_COMMIT, 10).unwrap();
+        let told: Vec<_> = answer.partitions().collect();
+        assert_eq!(told, [(TopicRef::Id([9; 16]), 1, 0)]);
+        for cut in 0..by_id.len() {
+            let read = CommitAnswer::read(&by_id[..cut], ApiKey::OFFSET_COMMIT, 10);
+            assert!(read.is_err(), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_refused_tie_is_told() {
+        let told = add_offsets_error(&[0, 0, 0, 7, 0, 0, 0, 0, 0, 53], 0);
+        assert_eq!(told, Ok(53));
     }
 }

@@ -29,13 +29,15 @@ pub struct LineageAnswer {
 /// A node.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LineageNode {
-    /// `product`, `topic`, `producer`, `group`, `job` or `dataset`.
+    /// `product`, `topic`, `producer`, `group`, `reader` (without a group), `job` or
+    /// `dataset`.
     pub kind: String,
     /// What people read, and the commands take back: `operations.departures:v1`, `group:board`.
     pub name: String,
     /// Canonical name: a product's URN, `<trust>:<name>` of a producer.
     pub id: String,
-    /// What is known of it: owner and status of a product, client ids of a group.
+    /// What is known of it: owner and status of a product, client ids of a group,
+    /// transactional ids of a job.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub detail: BTreeMap<String, String>,
 }
@@ -47,8 +49,8 @@ pub struct LineageEdge {
     pub from: LineageNode,
     /// Where it goes.
     pub to: LineageNode,
-    /// `observed` on the wire or at the brokers, `declared` in a contract, or `reported` by a
-    /// client.
+    /// `observed` on the wire or at the brokers, `declared` in a contract, `reported` by a client,
+    /// or `inferred`: a reader's group is concluded from its name, client id and address.
     pub basis: String,
     /// First sign of it.
     #[serde(with = "rfc3339")]
@@ -103,6 +105,12 @@ pub struct LineageTotals {
     pub producers: u64,
     /// Of them consumer groups.
     pub groups: u64,
+    /// Of them readers without a group.
+    #[serde(default)]
+    pub readers: u64,
+    /// Of them jobs.
+    #[serde(default)]
+    pub jobs: u64,
     /// Edges not followed because the depth was reached.
     pub beyond_depth: u64,
 }

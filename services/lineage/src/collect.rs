@@ -8,7 +8,9 @@ use meshwork_model::mesh::announcement::ProductStatus;
 use meshwork_model::mesh::lineage::{
     Basis, EdgeFact, Fact, LineageFact, NodeFact, NodeKind, NodeRef, SourceCount,
 };
-use meshwork_model::mesh::observation::{ObservationFact, ObservationSource, StreamObservation};
+use meshwork_model::mesh::observation::{
+    JobSide, LIST_MAX, ObservationFact, ObservationSource, PartitionObservation, StreamObservation,
+};
 use meshwork_model::time::Timestamp;
 
 use crate::covered::Covered;
@@ -21,6 +23,15 @@ const PARENTS_MAX: usize = 64;
 
 /// Most client ids kept as evidence of one group.
 const CLIENT_IDS_MAX: usize = 16;
+
+/// Detail of a job: its transactional ids.
+pub(crate) const TRANSACTIONAL_IDS: &str = "transactional_ids";
+
+/// Most transactional ids kept as evidence of one job.
+const TRANSACTIONAL_IDS_MAX: usize = 16;
+
+/// What stands between names in a detail.
+const SEPARATOR: &str = ", ";
 
 /// One sign of an edge, with records that were not counted before.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,8 +75,8 @@ fn edge_fact(
     })
 }
 
-/// What an observation shows: who wrote to the topic, and which topics its records say they come
-/// from. Offsets that `covered` knows are not counted again; it then knows these too.
+/// What an observation shows: who wrote to the topic, which topics its records say they come from,
+/// who read it, and which jobs did either. Offsets that `covered` knows are not counted again; it then knows these too.
 #[must_use]
 pub(crate) fn observed(observation: &StreamObservation, covered: &mut Covered) -> Vec<Sighting> {
     let ObservationFact::PartitionObservation(seen) = &observation.fact else {
@@ -103,7 +114,99 @@ pub(crate) fn observed(observation: &StreamObservation, covered: &mut Covered) -
             sight(from, Basis::Reported, 0);
         }
     }
+    let at = observation.observed_at;
+    sightings.extend(read(seen, &to, at));
+    sightings.extend(worked(seen, &to, at));
     sightings
+}
+
+/// Who read the topic: their groups, as far as they are known. Not counted: offsets that are read
+/// are no records.
+fn read(
+    seen: &PartitionObservation,
+    topic: &NodeRef,
+    at: Timestamp,
+) -> impl Iterator<Item = Sighting> {
+    seen.readers
+        .iter()
+        .take(LIST_MAX)
+        .filter_map(move |reader| {
+            let (to, basis) = match &reader.group {
+                Some(group) if is_inside_of(&seen.topic, group) => return None,
+                Some(group) if reader.inferred => (node::of_group(group), Basis::Inferred),
+                Some(group) => (node::of_group(group), Basis::Observed),
+                None => (node::of_reader(&reader.name, reader.trust), Basis::Observed),
+            };
+            Some(Sighting {
+                from: topic.clone(),
+                to,
+                basis,
+                at,
+                records: 0,
+            })
+        })
+}
+
+/// Jobs that read the topic or wrote to it.
+fn worked(
+    seen: &PartitionObservation,
+    topic: &NodeRef,
+    at: Timestamp,
+) -> impl Iterator<Item = Sighting> {
+    let jobs = seen.jobs.iter().take(LIST_MAX);
+    jobs.filter(|job| !is_inside_of(&seen.topic, &job.group))
+        .map(move |job| {
+            let job_node = node::of_job(&job.group);
+            let (from, to) = match job.side {
+                JobSide::Reads => (topic.clone(), job_node),
+                JobSide::Writes => (job_node, topic.clone()),
+            };
+            Sighting {
+                from,
+                to,
+                basis: Basis::Observed,
+                at,
+                records: 0,
+            }
+        })
+}
+
+/// Transactional ids under the nodes of the jobs of an observation, added to what is known of each;
+/// only of those of which something is news.
+#[must_use]
+pub(crate) fn job_details(
+    seen: &PartitionObservation,
+    at: Timestamp,
+    known: impl Fn(&NodeRef) -> Option<String>,
+) -> Vec<LineageFact> {
+    let mut by_job: BTreeMap<NodeRef, BTreeSet<String>> = BTreeMap::new();
+    for job in seen.jobs.iter().take(LIST_MAX) {
+        let ids = by_job.entry(node::of_job(&job.group)).or_default();
+        ids.insert(node::fold_transactional_id(&job.transactional_id));
+    }
+    by_job
+        .into_iter()
+        .filter_map(|(node, mut ids)| {
+            let known = known(&node).unwrap_or_default();
+            let listed: BTreeSet<String> = known
+                .split(SEPARATOR)
+                .filter(|id| !id.is_empty())
+                .map(str::to_owned)
+                .collect();
+            if listed.len() >= TRANSACTIONAL_IDS_MAX || ids.is_subset(&listed) {
+                return None;
+            }
+            ids.extend(listed);
+            let ids: Vec<String> = ids.into_iter().take(TRANSACTIONAL_IDS_MAX).collect();
+            let detail = BTreeMap::from([
+                (AS_OF.to_owned(), at.as_millis().to_string()),
+                (TRANSACTIONAL_IDS.to_owned(), ids.join(SEPARATOR)),
+            ]);
+            Some(LineageFact {
+                fact: Fact::NodeFact(NodeFact { node, detail }),
+            })
+        })
+        .collect()
 }
 
 /// Adds a sighting's records to what this source counted on that day, cumulatively. The collector's
@@ -319,7 +422,7 @@ pub(crate) fn group_detail(group: &GroupSnapshot, at: Timestamp) -> LineageFact 
         if more > 0 {
             ids.push(format!("+{more}"));
         }
-        detail.insert("client_ids".to_owned(), ids.join(", "));
+        detail.insert("client_ids".to_owned(), ids.join(SEPARATOR));
     }
     LineageFact {
         fact: Fact::NodeFact(NodeFact {

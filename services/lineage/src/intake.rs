@@ -16,7 +16,9 @@ use meshwork_state::StateError;
 use tokio_util::sync::CancellationToken;
 
 use crate::book::{Book, Draft};
-use crate::collect::{declared, group_detail, observed, polled, withdrawn};
+use crate::collect::{
+    TRANSACTIONAL_IDS, declared, group_detail, job_details, observed, polled, withdrawn,
+};
 use crate::fold::AS_OF;
 use crate::graph::Graph;
 use crate::groups::Poll;
@@ -170,13 +172,27 @@ impl Intake {
         else {
             return Ok(None);
         };
-        // Silence shows no producer, and what the mesh writes about itself is no lineage.
-        if seen.records <= 0 || crate::node::of_topic(&seen.topic).is_none() {
+        // Silence shows nobody, and what the mesh writes about itself is no lineage.
+        let shows = seen.records > 0 || !seen.readers.is_empty() || !seen.jobs.is_empty();
+        if !shows || crate::node::of_topic(&seen.topic).is_none() {
             return Ok(None);
         }
         let covered = draft.covered(&seen.topic, seen.partition)?;
         for sighting in observed(&observation, covered) {
             draft.sighted(&observation.source, &sighting)?;
+        }
+        if !seen.jobs.is_empty() {
+            let details = {
+                let graph = self.shared.graph.read();
+                let known = |job: &NodeRef| {
+                    let node = graph.find(job).and_then(|ix| graph.node(ix))?;
+                    node.detail.get(TRANSACTIONAL_IDS).cloned()
+                };
+                job_details(seen, observation.observed_at, known)
+            };
+            for detail in &details {
+                draft.found(detail)?;
+            }
         }
         Ok(None)
     }

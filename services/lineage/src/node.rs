@@ -46,6 +46,25 @@ pub(crate) fn of_group(id: &str) -> NodeRef {
     node(NodeKind::Group, shorten(&fold_random(id)))
 }
 
+/// The node of a job that reads in a group and writes in transactions: it has the group's id, whose
+/// instances have a transactional id each.
+#[must_use]
+pub(crate) fn of_job(group: &str) -> NodeRef {
+    node(NodeKind::Job, shorten(&fold_random(group)))
+}
+
+/// The node of someone who reads without a group. Named as producers are.
+#[must_use]
+pub(crate) fn of_reader(name: &str, trust: Trust) -> NodeRef {
+    node(NodeKind::Reader, of_producer(name, trust).name)
+}
+
+/// A transactional id without its random parts.
+#[must_use]
+pub(crate) fn fold_transactional_id(id: &str) -> String {
+    shorten(&fold_random(id))
+}
+
 /// The node of a producer. Trust is part of its identity: a client id can't pose as a principal.
 /// Random parts are folded only where the client chose the name.
 #[must_use]
@@ -98,10 +117,13 @@ pub(crate) fn label(node: &NodeRef) -> String {
             Ok(urn) => format!("{}:{}", urn.name(), urn.version()),
             Err(_) => node.name.clone(),
         },
-        NodeKind::Producer => match node.name.split_once(':') {
-            Some((trust, name)) if TRUST_WORDS.contains(&trust) => format!("producer:{name}"),
-            _ => format!("producer:{}", node.name),
-        },
+        kind @ (NodeKind::Producer | NodeKind::Reader) => {
+            let name = match node.name.split_once(':') {
+                Some((trust, name)) if TRUST_WORDS.contains(&trust) => name,
+                _ => &node.name,
+            };
+            format!("{}:{name}", kind_word(kind))
+        }
         kind => format!("{}:{}", kind_word(kind), node.name),
     }
 }
@@ -116,6 +138,7 @@ pub(crate) const fn kind_word(kind: NodeKind) -> &'static str {
         NodeKind::Group => "group",
         NodeKind::Job => "job",
         NodeKind::Dataset => "dataset",
+        NodeKind::Reader => "reader",
     }
 }
 
@@ -336,6 +359,11 @@ mod tests {
     fn labels_say_kind_and_name() {
         assert_eq!(label(&of_group("board")), "group:board");
         assert_eq!(label(&of_producer("ops", Trust::Principal)), "producer:ops");
+        assert_eq!(
+            label(&of_reader("kcat-7", Trust::ClientId)),
+            "reader:kcat-*"
+        );
+        assert_eq!(label(&of_job("delays-48213")), "job:delays-*");
         assert_eq!(label(&unknown_producer()), "producer:unknown");
     }
 }

@@ -25,8 +25,8 @@ pub(crate) struct UnknownName {
 }
 
 /// The nodes that `name` stands for: a product (`<domain>.<product>`, its newest version that is
-/// not retired), a product version (with `:v1`, its URN or its topic), a topic, `group:<id>`, or
-/// `producer:<name>` with or without its trust.
+/// not retired), a product version (with `:v1`, its URN or its topic), a topic, `group:<id>`,
+/// `job:<group>`, or `producer:<name>` and `reader:<name>` with or without the trust.
 ///
 /// # Errors
 /// No such node.
@@ -52,14 +52,18 @@ fn candidates(graph: &Graph, name: &str) -> Vec<NodeIx> {
     if let Some(id) = name.strip_prefix("group:") {
         return one(&node::of_group(id));
     }
-    if let Some(name) = name.strip_prefix("producer:") {
-        return producers(graph, name);
+    if let Some(id) = name.strip_prefix("job:") {
+        return one(&node::of_job(id));
     }
-    for (prefix, kind) in [
-        ("topic:", NodeKind::Topic),
-        ("job:", NodeKind::Job),
-        ("dataset:", NodeKind::Dataset),
-    ] {
+    for kind in [NodeKind::Producer, NodeKind::Reader] {
+        let named = name
+            .strip_prefix(node::kind_word(kind))
+            .and_then(|rest| rest.strip_prefix(':'));
+        if let Some(name) = named {
+            return clients(graph, kind, name);
+        }
+    }
+    for (prefix, kind) in [("topic:", NodeKind::Topic), ("dataset:", NodeKind::Dataset)] {
         if let Some(name) = name.strip_prefix(prefix) {
             return one(&NodeRef {
                 kind,
@@ -81,12 +85,10 @@ fn candidates(graph: &Graph, name: &str) -> Vec<NodeIx> {
     node::of_topic(name).map_or_else(Vec::new, |node| one(&node))
 }
 
-fn producers(graph: &Graph, name: &str) -> Vec<NodeIx> {
-    let exact = NodeRef {
-        kind: NodeKind::Producer,
-        name: name.to_owned(),
-    };
-    if let Some(ix) = graph.find(&exact) {
+/// Producers or readers.
+fn clients(graph: &Graph, kind: NodeKind, name: &str) -> Vec<NodeIx> {
+    let node = |name: String| NodeRef { kind, name };
+    if let Some(ix) = graph.find(&node(name.to_owned())) {
         return vec![ix];
     }
     [
@@ -97,7 +99,7 @@ fn producers(graph: &Graph, name: &str) -> Vec<NodeIx> {
         Trust::Claimed,
     ]
     .into_iter()
-    .filter_map(|trust| graph.find(&node::of_producer(name, trust)))
+    .filter_map(|trust| graph.find(&node(node::of_producer(name, trust).name)))
     .collect()
 }
 
@@ -155,6 +157,8 @@ pub(crate) fn answer(
             products: count(found.products),
             producers: count(found.producers),
             groups: count(found.groups),
+            readers: count(found.readers),
+            jobs: count(found.jobs),
             beyond_depth: count(found.beyond_depth),
         },
         as_of: LineageAsOf {

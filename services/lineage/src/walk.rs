@@ -44,6 +44,10 @@ pub(crate) struct Walk {
     pub(crate) producers: usize,
     /// Of them consumer groups.
     pub(crate) groups: usize,
+    /// Of them readers without a group.
+    pub(crate) readers: usize,
+    /// Of them jobs.
+    pub(crate) jobs: usize,
     /// Edges not followed because the depth was reached.
     pub(crate) beyond_depth: usize,
     /// Whether the walk ended at its limit of nodes, so that the totals are too low.
@@ -113,7 +117,9 @@ pub(crate) fn walk(
                 NodeKind::Product => found.products += 1,
                 NodeKind::Producer => found.producers += 1,
                 NodeKind::Group => found.groups += 1,
-                NodeKind::Topic | NodeKind::Job | NodeKind::Dataset => {}
+                NodeKind::Job => found.jobs += 1,
+                NodeKind::Reader => found.readers += 1,
+                NodeKind::Topic | NodeKind::Dataset => {}
             }
             if step == steps {
                 queue.push_front((next, step));

@@ -34,7 +34,8 @@ pub enum Fact {
 pub struct NodeRef {
     /// Kind.
     pub kind: NodeKind,
-    /// The URN of a product, a topic, `<trust>:<name>` of a producer, a group id.
+    /// The URN of a product, a topic, `<trust>:<name>` of a producer or of a reader without a
+    /// group, the id of the group of a group or a job.
     pub name: String,
 }
 
@@ -54,6 +55,8 @@ pub enum NodeKind {
     Job,
     /// Something outside the mesh.
     Dataset,
+    /// Who reads without a consumer group.
+    Reader,
 }
 
 /// How an edge is known.

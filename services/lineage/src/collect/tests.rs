@@ -2,7 +2,8 @@ use meshwork_model::mesh::announcement::{
     EnforcementMode, ProductStatus, RegisteredSchema, TagMode,
 };
 use meshwork_model::mesh::observation::{
-    OffsetRange, PartitionObservation, ProducerCount, SourceKind, Tick, Trust,
+    OffsetRange, PartitionObservation, ProducerCount, ReaderPosition, SourceKind, Tick,
+    TransactionalJob, Trust,
 };
 use proptest::prelude::*;
 
@@ -68,6 +69,99 @@ fn an_observation_shows_its_producers_and_counts_the_unnamed() {
         observed(&first, &mut covered)
             .iter()
             .all(|sighting| sighting.records == 0)
+    );
+}
+
+fn reader(name: &str, group: Option<&str>, inferred: bool) -> ReaderPosition {
+    ReaderPosition {
+        name: name.to_owned(),
+        trust: Trust::Principal,
+        group: group.map(str::to_owned),
+        inferred,
+        next_offset: Some(5),
+        committed: None,
+    }
+}
+
+fn job(group: &str, transactional_id: &str, side: JobSide) -> TransactionalJob {
+    TransactionalJob {
+        group: group.to_owned(),
+        transactional_id: transactional_id.to_owned(),
+        producer_id: Some(1),
+        side,
+    }
+}
+
+#[test]
+fn an_observation_shows_readers_by_their_groups_and_jobs_by_both_sides() {
+    let mut covered = Covered::default();
+    let mut seen = observation("ops.flights.v1", 5, 5, &[]);
+    if let ObservationFact::PartitionObservation(seen) = &mut seen.fact {
+        seen.readers = vec![
+            reader("ann", Some("board"), false),
+            reader("ann", Some("guess"), true),
+            reader("bob", None, false),
+        ];
+        seen.jobs = vec![
+            job("delays", "delays-0", JobSide::Reads),
+            job("weather", "weather-0", JobSide::Writes),
+        ];
+    }
+    let topic = "ops.flights:v1";
+    let edge = |from: &str, to: &str, basis| (from.to_owned(), to.to_owned(), basis, 0);
+    let expected = [
+        edge(topic, "group:board", Basis::Observed),
+        edge(topic, "group:guess", Basis::Inferred),
+        edge(topic, "reader:bob", Basis::Observed),
+        edge(topic, "job:delays", Basis::Observed),
+        edge("job:weather", topic, Basis::Observed),
+    ];
+    assert_eq!(summary(&observed(&seen, &mut covered)), expected);
+    // Reading covers no offsets: what is written there later counts.
+    let written = observation("ops.flights.v1", 0, 10, &[("a", 10)]);
+    assert_eq!(observed(&written, &mut covered)[0].records, 10);
+
+    // What Kafka Streams keeps for itself is its own inside.
+    let mut inside = observation("delays-store-changelog", 5, 5, &[]);
+    if let ObservationFact::PartitionObservation(seen) = &mut inside.fact {
+        seen.readers = vec![reader("ann", Some("delays"), false)];
+        seen.jobs = vec![job("delays", "delays-0", JobSide::Writes)];
+    }
+    assert_eq!(observed(&inside, &mut covered), []);
+}
+
+#[test]
+fn a_jobs_transactional_ids_are_gathered_and_said_once() {
+    let at = Timestamp::from_millis(7);
+    let seen = |ids: &[&str]| PartitionObservation {
+        jobs: ids
+            .iter()
+            .map(|id| job("delays", id, JobSide::Reads))
+            .collect(),
+        ..PartitionObservation::default()
+    };
+    let ids = |facts: &[LineageFact]| -> Vec<String> {
+        facts
+            .iter()
+            .map(|fact| match &fact.fact {
+                Fact::NodeFact(fact) => fact.detail[TRANSACTIONAL_IDS].clone(),
+                Fact::EdgeFact(_) => panic!("no edge"),
+            })
+            .collect()
+    };
+    let first = job_details(&seen(&["delays-1", "delays-0"]), at, |_| None);
+    assert_eq!(ids(&first), ["delays-0, delays-1"]);
+    let known = |_: &NodeRef| Some("delays-0, delays-1".to_owned());
+    assert_eq!(job_details(&seen(&["delays-1"]), at, known), []);
+    let more = job_details(&seen(&["delays-2"]), at, known);
+    assert_eq!(ids(&more), ["delays-0, delays-1, delays-2"]);
+    let many: Vec<String> = (0..40).map(|n| format!("t{n:02}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let listed = ids(&job_details(&seen(&many), at, |_| None)).remove(0);
+    assert_eq!(listed.split(SEPARATOR).count(), TRANSACTIONAL_IDS_MAX);
+    assert_eq!(
+        job_details(&seen(&["other"]), at, |_| Some(listed.clone())),
+        []
     );
 }
 

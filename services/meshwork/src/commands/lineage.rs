@@ -68,6 +68,12 @@ fn show(answer: &LineageAnswer, look: &LookArgs) -> anyhow::Result<()> {
         "{} edges: {} products, {} producers, {} groups",
         totals.edges, totals.products, totals.producers, totals.groups
     )?;
+    if totals.readers > 0 {
+        write!(stderr, ", {} readers without a group", totals.readers)?;
+    }
+    if totals.jobs > 0 {
+        write!(stderr, ", {} jobs", totals.jobs)?;
+    }
     if totals.beyond_depth > 0 {
         write!(
             stderr,

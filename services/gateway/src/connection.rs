@@ -8,6 +8,7 @@ pub(crate) mod pending;
 mod down;
 mod up;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -19,6 +20,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::brokers::NodeId;
+use crate::consumption;
 use crate::error::Ended;
 use crate::produce::Guard;
 use crate::service::Shared;
@@ -33,6 +35,8 @@ pub(crate) struct Accepted {
     pub(crate) node: Option<NodeId>,
     /// Subject of its certificate, where it has shown one that is trusted.
     pub(crate) certificate: Option<String>,
+    /// Where it is.
+    pub(crate) address: IpAddr,
 }
 
 /// What both directions know of the connection.
@@ -46,6 +50,8 @@ pub(crate) struct Conn {
     since: Instant,
     /// `rebalance_timeout_ms` of the last JoinGroup: SyncGroup may take as long.
     rebalance_ms: AtomicI64,
+    /// Who reads what on it.
+    consumption: consumption::Connection,
 }
 
 impl Conn {
@@ -83,6 +89,10 @@ pub(crate) async fn serve(
         throttled_until: AtomicI64::new(0),
         since: Instant::now(),
         rebalance_ms: AtomicI64::new(0),
+        consumption: consumption::Connection::new(
+            Arc::clone(&shared.consumption),
+            accepted.address,
+        ),
     });
     let stalled_after = shared.config.stalled_after.get();
     let (owe, owed) = mpsc::channel(shared.config.max_requests_in_flight.max(1));

@@ -6,6 +6,7 @@ mod brokers;
 mod catalog;
 mod config;
 mod connection;
+mod consumption;
 mod error;
 mod metrics;
 mod observe;

@@ -18,6 +18,7 @@ use meshwork_registry_client::{MeshWriter, RegistryClient};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use crate::consumption::{self, Consumption};
 use crate::metrics::Metrics;
 
 /// Ranges of offsets remembered for each partition, so that a repeat, which a broker answers with
@@ -162,6 +163,7 @@ impl Observations {
 /// Writes observations for as long as it is run.
 pub(crate) struct Writer {
     pub(crate) observations: Arc<Observations>,
+    pub(crate) consumption: Arc<Consumption>,
     pub(crate) kafka: KafkaConfig,
     pub(crate) registry: RegistryClient,
     pub(crate) clock: SharedClock,
@@ -192,7 +194,8 @@ impl Writer {
                 _ = ticks.tick() => false,
             };
             let observed_at = self.clock.now();
-            for seen in self.observations.take() {
+            let (written, read) = (self.observations.take(), self.consumption.take());
+            for seen in consumption::join(written, read) {
                 waiting.push_back(StreamObservation {
                     source: ObservationSource {
                         kind: SourceKind::Gateway,

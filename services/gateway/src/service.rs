@@ -23,6 +23,7 @@ use crate::brokers::{self, Bound, Brokers, NodeId, advertised_host};
 use crate::catalog;
 use crate::config::Config;
 use crate::connection::{self, Accepted};
+use crate::consumption::{Consumption, Names};
 use crate::error::{Ended, Error};
 use crate::metrics::Metrics;
 use crate::observe::{Observations, Writer};
@@ -81,6 +82,7 @@ pub(crate) struct Shared {
     pub(crate) products: Products,
     pub(crate) schemas: Arc<SchemaCache>,
     pub(crate) observations: Arc<Observations>,
+    pub(crate) consumption: Arc<Consumption>,
     pub(crate) refusals: Refusals,
     pub(crate) metrics: Metrics,
     /// KiB of requests that may still be held.
@@ -95,6 +97,14 @@ struct Connections {
 }
 
 impl Shared {
+    /// Names of the topics that are known.
+    pub(crate) fn names(&self) -> Names<'_> {
+        Names {
+            topics: &self.topics,
+            products: &self.products,
+        }
+    }
+
     /// Notes a topic's id.
     pub(crate) fn learn_topic(&self, id: Uuid, name: &str) {
         if self.topics.learn(id, name) {
@@ -163,6 +173,7 @@ impl Service {
                 config.max_schemas,
             )),
             observations: Arc::new(Observations::new(metrics.clone())),
+            consumption: Arc::default(),
             refusals: Refusals::default(),
             metrics,
             held: Arc::new(Semaphore::new(
@@ -230,6 +241,7 @@ impl Service {
         });
         let writer = Writer {
             observations: Arc::clone(&shared.observations),
+            consumption: Arc::clone(&shared.consumption),
             kafka: context.kafka.clone(),
             registry: context.registry.clone(),
             clock: context.clock.clone(),
@@ -386,6 +398,7 @@ async fn client(
     stop: CancellationToken,
 ) -> Result<(), Ended> {
     connection::tune(&stream).map_err(Ended::Client)?;
+    let address = stream.peer_addr().map_err(Ended::Client)?.ip();
     let Some(tls) = &shared.tls else {
         let (source, sink) = stream.into_split();
         let accepted = Accepted {
@@ -393,6 +406,7 @@ async fn client(
             sink: Box::new(sink),
             node,
             certificate: None,
+            address,
         };
         return connection::serve(Arc::clone(shared), accepted, stop).await;
     };
@@ -417,6 +431,7 @@ async fn client(
         sink: Box::new(sink),
         node,
         certificate,
+        address,
     };
     connection::serve(Arc::clone(shared), accepted, stop).await
 }

@@ -34,6 +34,15 @@ impl Topics {
         self.known.read().names.get(id).cloned()
     }
 
+    /// The name, if a broker has told of a topic that is called so.
+    pub(crate) fn known(&self, name: &str) -> Option<Arc<str>> {
+        let known = self.known.read();
+        known
+            .ids
+            .get_key_value(name)
+            .map(|(name, _)| Arc::clone(name))
+    }
+
     /// Notes a topic. Gives whether the name had another id before: the topic was made anew.
     pub(crate) fn learn(&self, id: Uuid, name: &str) -> bool {
         if id == Uuid::default() {

@@ -11,6 +11,8 @@
 mod apis;
 #[path = "gateway/bad_input.rs"]
 mod bad_input;
+#[path = "gateway/consumption.rs"]
+mod consumption;
 #[path = "gateway/enforce.rs"]
 mod enforce;
 #[path = "gateway/limits.rs"]

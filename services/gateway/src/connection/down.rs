@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use meshwork_wire::protocol::fetch::FetchAnswerStart;
 use meshwork_wire::protocol::produce::{self, Edit};
 use meshwork_wire::protocol::{
     ApiKey, LENGTH_BYTES, RESPONSE_LEAST, WireError, api_versions, describe_cluster,
@@ -121,7 +122,24 @@ impl Down {
         }
         let total = LENGTH_BYTES + length;
         match answer {
-            Answer::Pass | Answer::Fetch => self.pass(wanted, total).await,
+            Answer::Pass => self.pass(wanted, total).await,
+            Answer::Fetch => {
+                let start = LENGTH_BYTES + FetchAnswerStart::BYTES;
+                self.fill(total.min(start)).await?;
+                let head = self.broker.ready().get(LENGTH_BYTES..).unwrap_or_default();
+                let consumption = &self.conn.consumption;
+                consumption.fetch_answered(head, wanted.version);
+                self.pass(wanted, total).await
+            }
+            Answer::Learn(learn) => {
+                let message = self.whole(wanted, total).await?;
+                let frame = message.get(LENGTH_BYTES..).unwrap_or_default();
+                self.note_throttle(wanted, frame);
+                let (api, version, names) = (wanted.api, wanted.version, self.shared.names());
+                let consumption = &self.conn.consumption;
+                consumption.answered(*learn, api, version, frame, names);
+                self.send(&message).await
+            }
             Answer::Rewrite => {
                 let message = self.whole(wanted, total).await?;
                 let frame = message.get(LENGTH_BYTES..).unwrap_or_default();
@@ -343,6 +361,10 @@ impl Down {
                 answer.base_offset,
                 sent.records,
             );
+            if let Some(id) = &produced.transactional_id {
+                let consumption = &self.conn.consumption;
+                consumption.wrote(id, &sent.name, sent.partition);
+            }
         })
         .map_err(wrong)?;
         self.conn.throttle(summary.throttle_ms);

@@ -7,6 +7,8 @@ use meshwork_wire::protocol::ApiKey;
 use meshwork_wire::protocol::produce::{OwnAnswer, OwnedTopic};
 use tokio::time::Instant;
 
+use crate::consumption::Learn;
+
 /// One answer that a client waits for.
 #[derive(Debug)]
 pub(crate) enum Pending {
@@ -32,6 +34,8 @@ pub(crate) enum Answer {
     Rewrite,
     /// Its session id is read.
     Fetch,
+    /// Who reads what, or whose producer id it is, is learnt once the broker has said yes.
+    Learn(Box<Learn>),
     /// A step of a login.
     Login,
     /// Ours are added, and what was acknowledged is counted.
@@ -45,6 +49,8 @@ pub(crate) struct Produced {
     pub(crate) own: Vec<OwnAnswer>,
     /// What was passed on and has to be counted.
     pub(crate) sent: Vec<Sent>,
+    /// Of a transaction.
+    pub(crate) transactional_id: Option<Box<str>>,
 }
 
 /// One batch on its way to the broker.

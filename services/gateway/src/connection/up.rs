@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use bytes::Bytes;
+use meshwork_pipeline::ProducerTag;
 use meshwork_wire::protocol::produce::{ProduceRequest, Segment, own_answer};
 use meshwork_wire::protocol::{
     ApiKey, LENGTH_BYTES, REQUEST_LEAST, RequestHeader, RequestStart, TopicRef, WireError,
@@ -130,11 +131,17 @@ impl Up {
                 if self.shared.config.other_topics == OtherTopics::Refuse {
                     self.may_read(&header, frame)?;
                 }
+                let (who, names) = (self.who(header.client_id), self.shared.names());
+                self.conn.consumption.fetch(&who, &header, frame, names);
                 self.pass(&header, &message, Answer::Fetch).await?;
             }
-            Action::Pass | Action::Group | Action::InitProducerId => {
-                self.pass(&header, &message, Answer::Pass).await?;
+            Action::Group | Action::InitProducerId => {
+                let (who, names) = (self.who(header.client_id), self.shared.names());
+                let learn = self.conn.consumption.asked(&who, &header, frame, names);
+                let answer = learn.map_or(Answer::Pass, |learn| Answer::Learn(Box::new(learn)));
+                self.pass(&header, &message, answer).await?;
             }
+            Action::Pass => self.pass(&header, &message, Answer::Pass).await?,
         }
         drop(room);
         Ok(())
@@ -285,7 +292,7 @@ impl Up {
         let began = Instant::now();
         let shared = Arc::clone(&self.shared);
         let mut sender = self.sender(header.client_id);
-        let decided = produce::decide(&shared, &mut sender, &request)
+        let mut decided = produce::decide(&shared, &mut sender, &request)
             .await
             .map_err(|unbearable| Ended::Own {
                 api: start.api.name(),
@@ -312,6 +319,7 @@ impl Up {
             return Ok(());
         }
         if wants_answer {
+            decided.produced.transactional_id = request.transactional_id.map(Into::into);
             let answer = Answer::Produce(Box::new(decided.produced));
             let pending = self.pending(header, message, answer);
             self.owe(pending).await?;
@@ -331,11 +339,15 @@ impl Up {
         self.to_broker(written)
     }
 
-    fn sender(&mut self, client_id: Option<&str>) -> Sender<'_> {
+    fn who(&self, client_id: Option<&str>) -> Arc<ProducerTag> {
         let mut who = self.conn.who.lock();
         who.client_id(client_id);
+        who.tag()
+    }
+
+    fn sender(&mut self, client_id: Option<&str>) -> Sender<'_> {
         Sender {
-            tag: who.tag(),
+            tag: self.who(client_id),
             guard: &mut self.guard,
         }
     }

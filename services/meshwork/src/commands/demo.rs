@@ -159,6 +159,7 @@ fn for_demo(config: &mut Config, args: &DemoArgs, dir: &Path) {
     if args.once {
         // Several may run at a time.
         for (asked, listen) in [
+            (args.listen.gateway_listen, &mut config.gateway.listen),
             (args.listen.registry_listen, &mut config.registry.listen),
             (args.listen.http_listen, &mut config.http.listen),
             (args.listen.admin_listen, &mut config.admin.listen),

@@ -88,6 +88,7 @@ fn rate(codec: Codec) -> Result<f64> {
         producer: &producer,
         partition: 0,
         arrived: Timestamp::from_millis(START_MS + 1_000),
+        span_ms: None,
         max_batch_bytes: 1 << 20,
         removed_before: 0,
         recorded: None,

@@ -59,6 +59,22 @@ pub struct RefusedRecord {
     pub refusal: Refusal,
 }
 
+/// Most parts of a batch: later records count to the last one, whatever their timestamps.
+const PARTS_MAX: usize = 64;
+
+/// Neighbouring records of a batch whose timestamps lie in one stretch of time.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Number of the stretch, counted from 1970.
+    pub span: i64,
+    /// Greatest of their timestamps.
+    pub newest: Timestamp,
+    /// How many go on; they have the offsets behind those of the parts before.
+    pub records: u32,
+    /// Their counts, without offsets.
+    pub tally: PartitionTally,
+}
+
 /// All there is to say of a batch.
 #[derive(Clone, Debug)]
 pub struct BatchReport {
@@ -69,8 +85,11 @@ pub struct BatchReport {
     /// Records taken out; later batches of an idempotent producer shift by it.
     pub removed: u32,
     /// Counts of what goes on and what was refused, without offsets: to be absorbed once the broker
-    /// has acknowledged.
+    /// has acknowledged. Where there are parts it is empty.
     pub tally: PartitionTally,
+    /// With [`BatchContext::span_ms`], what goes on cut where its timestamps pass from one stretch to
+    /// another; what was refused counts to the first part.
+    pub parts: Vec<Part>,
     /// The refused records with the reasons, as a batch for the quarantine topic, if any is to go
     /// there.
     pub quarantine: Option<Vec<u8>>,
@@ -100,8 +119,11 @@ pub struct BatchContext<'c> {
     pub producer: &'c ProducerTag,
     /// Partition that it goes to.
     pub partition: i32,
-    /// When it came.
+    /// When it came. Not used with `span_ms`.
     pub arrived: Timestamp,
+    /// For replays, whose wall clock means nothing: a record arrives at its timestamp, and counts are
+    /// kept apart by stretches of timestamps of so many milliseconds, above 0.
+    pub span_ms: Option<i64>,
     /// The topic's `max.message.bytes`: a batch that tagging alone would make larger goes on
     /// untagged.
     pub max_batch_bytes: usize,
@@ -150,6 +172,7 @@ impl BatchPipeline {
             refused: Vec::new(),
             removed: 0,
             tally: PartitionTally::new(&policy.topic, context.partition),
+            parts: Vec::new(),
             quarantine: None,
             parents_dropped: 0,
             unverified: 0,
@@ -254,6 +277,16 @@ impl BatchPipeline {
             Some(out) => BatchOutcome::Rewritten(out),
             None => BatchOutcome::Forward,
         };
+        if batch.header().attributes.is_transactional() {
+            report.tally.all_transactional();
+            for part in &mut report.parts {
+                part.tally.all_transactional();
+            }
+        }
+        if let Some(first) = report.parts.first_mut() {
+            first.tally.absorb(&report.tally);
+            report.tally = PartitionTally::new(&policy.topic, context.partition);
+        }
         Ok(report)
     }
 }
@@ -366,11 +399,12 @@ impl Assembly<'_> {
                 .clone()
                 .map(|h| h.key.len() + h.value.map_or(0, <[u8]>::len))
                 .sum();
-            report.tally.record(&Tallied {
+            let tallied = Tallied {
                 bytes: size(&record) + header_bytes,
                 parents: tagged.parents,
                 ..self.tallied(*facts)
-            });
+            };
+            self.add(&mut report.tally, &mut report.parts, &record, tallied);
             builder.push(RecordParts::from(&record), headers)?;
         }
         if !changed {
@@ -387,12 +421,50 @@ impl Assembly<'_> {
     fn count(&self, records: Records<'_>, report: &mut BatchReport) -> Result<(), WalkError> {
         for (record, facts) in records.zip(self.facts) {
             let record = record?;
-            report.tally.record(&Tallied {
+            let tallied = Tallied {
                 bytes: record.payload_bytes(),
                 ..self.tallied(*facts)
-            });
+            };
+            self.add(&mut report.tally, &mut report.parts, &record, tallied);
         }
         Ok(())
+    }
+
+    /// Counts a record: in all, or with the part of the batch that its timestamp belongs to.
+    fn add(
+        &self,
+        all: &mut PartitionTally,
+        parts: &mut Vec<Part>,
+        record: &RecordView<'_>,
+        tallied: Tallied<'_>,
+    ) {
+        let Some(span_ms) = self.context.span_ms else {
+            all.record(&tallied);
+            return;
+        };
+        let base = self.batch.header().base_timestamp;
+        let stamp = Timestamp::from_millis(base.saturating_add(record.timestamp_delta));
+        let span = stamp.as_millis().div_euclid(span_ms.max(1));
+        let has_room = parts.len() < PARTS_MAX;
+        if parts
+            .last()
+            .is_none_or(|part| part.span != span && has_room)
+        {
+            parts.push(Part {
+                span,
+                newest: stamp,
+                records: 0,
+                tally: PartitionTally::new(all.topic(), self.context.partition),
+            });
+        }
+        if let Some(part) = parts.last_mut() {
+            part.newest = part.newest.max(stamp);
+            part.records += 1;
+            part.tally.record(&Tallied {
+                arrived: stamp,
+                ..tallied
+            });
+        }
     }
 
     fn tallied(&self, facts: Facts) -> Tallied<'_> {

@@ -78,6 +78,12 @@ impl PartitionTally {
         }
     }
 
+    /// The topic.
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        &self.seen.topic
+    }
+
     /// Whether nothing was added since the last [`take`](Self::take).
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -135,6 +141,11 @@ impl PartitionTally {
         });
         ranges.insert(first, joined);
         Ok(())
+    }
+
+    /// Says that all records so far were written in transactions.
+    pub fn all_transactional(&mut self) {
+        self.seen.transactional = self.seen.records;
     }
 
     /// Counts refused records.
@@ -244,6 +255,7 @@ impl PartitionTally {
     pub fn absorb(&mut self, other: &Self) {
         self.seen.records += other.seen.records;
         self.seen.bytes += other.seen.bytes;
+        self.seen.transactional += other.seen.transactional;
         for producer in &other.seen.producers {
             self.producer(&producer.name, producer.trust, producer.records);
         }

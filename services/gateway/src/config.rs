@@ -64,6 +64,8 @@ pub struct Config {
     pub refresh_every: HumanDuration,
     /// How often what was seen of a partition is written to `mesh.observations`. Default `1s`.
     pub observe_every: HumanDuration,
+    /// What one observation covers. Default `real-time`.
+    pub span: Span,
     /// Compiled schemas kept. Default 10,000.
     pub max_schemas: usize,
     /// Ids of topics remembered. Default 100,000.
@@ -107,6 +109,29 @@ pub struct UpstreamTlsConfig {
     pub key_file: Option<PathBuf>,
 }
 
+/// What one observation covers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Span {
+    /// What was acknowledged within `observe_every`; a record arrived when it passed.
+    #[default]
+    RealTime,
+    /// What has its timestamp within the same minute; a record arrived at its timestamp, and the
+    /// observation is stamped with the greatest. For replays under a simulated clock, whose producers
+    /// stamp records with the time at which they are due.
+    RecordTime,
+}
+
+impl Span {
+    /// Length of a stretch of record timestamps, in milliseconds.
+    pub(crate) const fn record_ms(self) -> Option<i64> {
+        match self {
+            Self::RealTime => None,
+            Self::RecordTime => Some(60_000),
+        }
+    }
+}
+
 /// What clients may do with topics that are no product.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -147,6 +172,7 @@ impl Default for Config {
             stalled_after: HumanDuration::from_secs(120),
             refresh_every: HumanDuration::from_secs(10),
             observe_every: HumanDuration::from_secs(1),
+            span: Span::default(),
             max_schemas: 10_000,
             max_topics: 100_000,
         }

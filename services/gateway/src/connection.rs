@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::brokers::NodeId;
 use crate::consumption;
 use crate::error::Ended;
-use crate::produce::Guard;
+use crate::produce::{First, Guard};
 use crate::service::Shared;
 use frames::{Frames, Outbox, Sink, Source};
 use login::Identity;
@@ -104,6 +104,7 @@ pub(crate) async fn serve(
         owe,
         stop,
         guard: Guard::default(),
+        first: First::default(),
     };
     let down = down::Down {
         shared,

@@ -18,6 +18,6 @@ mod tls;
 mod topics;
 mod upstream;
 
-pub use config::{Config, OtherTopics, TlsConfig, UpstreamTlsConfig};
+pub use config::{Config, OtherTopics, Span, TlsConfig, UpstreamTlsConfig};
 pub use error::Error;
 pub use service::{Context, Service};

@@ -11,13 +11,14 @@ use meshwork_model::mesh::StreamObservation;
 use meshwork_model::mesh::observation::{
     ObservationFact, ObservationSource, OffsetRange, PartitionObservation, SourceKind,
 };
-use meshwork_model::time::{Clock as _, SharedClock};
+use meshwork_model::time::{Clock as _, SharedClock, Timestamp};
 use meshwork_model::topic::{ControlTopic, partition_for_key};
 use meshwork_pipeline::PartitionTally;
 use meshwork_registry_client::{MeshWriter, RegistryClient};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use crate::connection::pending::Sent;
 use crate::consumption::{self, Consumption};
 use crate::metrics::Metrics;
 
@@ -42,8 +43,76 @@ pub(crate) struct Observations {
 struct Slot {
     tally: PartitionTally,
     seen: Covered,
-    /// Observations that had to be cut because their lists were full.
-    cut: Vec<PartitionObservation>,
+    /// In record time: the stretch that is added up, and its greatest timestamp.
+    stretch: Option<Stretch>,
+    /// Whether anything came since observations were taken last.
+    grew: bool,
+    /// Observations that had to be cut, because their lists were full or a stretch was over.
+    cut: Vec<Ready>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Stretch {
+    number: i64,
+    newest: Timestamp,
+}
+
+/// An observation to be written.
+#[derive(Debug)]
+struct Ready {
+    seen: PartitionObservation,
+    /// None: the clock's reading.
+    observed_at: Option<Timestamp>,
+}
+
+impl Slot {
+    fn add(
+        &mut self,
+        tally: &PartitionTally,
+        range: OffsetRange,
+        stretch: Option<Stretch>,
+        alone: bool,
+    ) {
+        if !self.seen.add(range.from, range.until) {
+            return;
+        }
+        if alone {
+            let mut own = tally.clone();
+            // It has no ranges yet.
+            let _ = own.cover(range);
+            self.cut.extend(own.take().map(|seen| Ready {
+                seen,
+                observed_at: stretch.map(|stretch| stretch.newest),
+            }));
+            return;
+        }
+        if let (Some(now), Some(before)) = (stretch, self.stretch)
+            && now.number != before.number
+        {
+            self.close();
+        }
+        if self.tally.cover(range).is_err() {
+            self.close();
+            // An emptied tally has room for a range.
+            let _ = self.tally.cover(range);
+        }
+        if let Some(now) = stretch {
+            self.stretch = Some(Stretch {
+                newest: self
+                    .stretch
+                    .map_or(now.newest, |s| s.newest.max(now.newest)),
+                ..now
+            });
+        }
+        self.grew = true;
+        self.tally.absorb(tally);
+    }
+
+    fn close(&mut self) {
+        let observed_at = self.stretch.take().map(|stretch| stretch.newest);
+        self.cut
+            .extend(self.tally.take().map(|seen| Ready { seen, observed_at }));
+    }
 }
 
 /// Offsets that were counted, as disjoint ranges in ascending order; the lowest are forgotten.
@@ -102,29 +171,34 @@ impl Observations {
         }
     }
 
-    /// Adds what the broker has acknowledged: `tally` of `records` records from `base_offset` on.
-    pub(crate) fn acknowledged(
-        &self,
-        topic: &Arc<str>,
-        partition: i32,
-        tally: &PartitionTally,
-        base_offset: i64,
-        records: i64,
-    ) {
-        self.with(topic, partition, |slot| {
-            let range = OffsetRange {
-                from: base_offset,
-                until: base_offset.saturating_add(records),
+    /// Adds what the broker has acknowledged, from `base_offset` on.
+    pub(crate) fn acknowledged(&self, sent: &Sent, base_offset: i64) {
+        if base_offset < 0 {
+            return;
+        }
+        self.with(&sent.name, sent.partition, |slot| {
+            let range = |from: i64, records: i64| OffsetRange {
+                from,
+                until: from.saturating_add(records),
             };
-            if base_offset < 0 || !slot.seen.add(range.from, range.until) {
-                return;
+            if sent.parts.is_empty() {
+                slot.add(
+                    &sent.tally,
+                    range(base_offset, sent.records),
+                    None,
+                    sent.alone,
+                );
             }
-            if slot.tally.cover(range).is_err() {
-                slot.cut.extend(slot.tally.take());
-                // An emptied tally has room for a range.
-                let _ = slot.tally.cover(range);
+            let mut from = base_offset;
+            for part in &sent.parts {
+                let stretch = Stretch {
+                    number: part.span,
+                    newest: part.newest,
+                };
+                let of_part = range(from, part.records.into());
+                slot.add(&part.tally, of_part, Some(stretch), sent.alone);
+                from = of_part.until;
             }
-            slot.tally.absorb(tally);
         });
     }
 
@@ -143,18 +217,24 @@ impl Observations {
         let slot = slots.entry(key).or_insert_with(|| Slot {
             tally: PartitionTally::new(topic, partition),
             seen: Covered::default(),
+            stretch: None,
+            grew: false,
             cut: Vec::new(),
         });
         change(slot);
     }
 
-    /// What has come together since the last call.
-    fn take(&self) -> Vec<PartitionObservation> {
+    /// What has come together since the last call. In record time a stretch is waited for until the
+    /// next has begun or nothing more comes; with `all` nothing is waited for.
+    fn take(&self, all: bool) -> Vec<Ready> {
         let mut slots = self.slots.lock();
         let mut ready = Vec::new();
         for slot in slots.values_mut() {
+            let grew = std::mem::take(&mut slot.grew);
+            if all || slot.stretch.is_none() || !grew {
+                slot.close();
+            }
             ready.append(&mut slot.cut);
-            ready.extend(slot.tally.take());
         }
         ready
     }
@@ -194,8 +274,18 @@ impl Writer {
                 _ = ticks.tick() => false,
             };
             let observed_at = self.clock.now();
-            let (written, read) = (self.observations.take(), self.consumption.take());
-            for seen in consumption::join(written, read) {
+            let mut ready = self.observations.take(last);
+            let written = ready.iter_mut().map(|ready| &mut ready.seen);
+            let only_read = consumption::join(written, self.consumption.take());
+            ready.extend(only_read.into_iter().map(|seen| Ready {
+                seen,
+                observed_at: None,
+            }));
+            for Ready {
+                seen,
+                observed_at: stamp,
+            } in ready
+            {
                 waiting.push_back(StreamObservation {
                     source: ObservationSource {
                         kind: SourceKind::Gateway,
@@ -203,7 +293,7 @@ impl Writer {
                         epoch,
                         sequence,
                     },
-                    observed_at,
+                    observed_at: stamp.unwrap_or(observed_at),
                     fact: ObservationFact::PartitionObservation(seen),
                 });
                 sequence += 1;
@@ -312,6 +402,108 @@ mod tests {
         assert_eq!(covered.ranges, [(0, 40)]);
         assert!(covered.add(40, 41));
         assert!(!covered.add(0, 1));
+    }
+
+    fn sent(records: i64, parts: &[(i64, i64, u32)]) -> Sent {
+        let mut tally = PartitionTally::new("a.b.v1", 0);
+        for _ in 0..records {
+            tally.record(&meshwork_pipeline::Tallied {
+                bytes: 1,
+                producer: None,
+                schema_id: None,
+                event_time: None,
+                arrived: Timestamp::default(),
+                parents: None,
+            });
+        }
+        let parts = parts
+            .iter()
+            .map(|(span, newest, records)| meshwork_pipeline::Part {
+                span: *span,
+                newest: Timestamp::from_millis(*newest),
+                records: *records,
+                tally: PartitionTally::new("a.b.v1", 0),
+            });
+        Sent {
+            topic: meshwork_wire::protocol::OwnedTopic::Name("a.b.v1".into()),
+            name: "a.b.v1".into(),
+            partition: 0,
+            tally,
+            parts: parts.collect(),
+            records,
+            renumbered: false,
+            alone: false,
+        }
+    }
+
+    fn taken(observations: &Observations, all: bool) -> Vec<(i64, i64, Option<i64>)> {
+        observations
+            .take(all)
+            .into_iter()
+            .map(|ready| {
+                let (first, last) = (ready.seen.offsets.first(), ready.seen.offsets.last());
+                (
+                    first.unwrap().from,
+                    last.unwrap().until,
+                    ready.observed_at.map(Timestamp::as_millis),
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_repeat_with_its_old_offsets_is_counted_once() {
+        let observations = Observations::new(Metrics::default());
+        for _ in 0..2 {
+            observations.acknowledged(&sent(5, &[]), 10);
+        }
+        observations.acknowledged(&sent(2, &[(1, 1, 1), (2, 2, 1)]), -1);
+        let ready = observations.take(false);
+        assert_eq!(ready.len(), 1);
+        assert_eq!(ready[0].seen.records, 5);
+    }
+
+    #[test]
+    fn what_may_be_another_gateways_repeat_is_observed_by_itself() {
+        let observations = Observations::new(Metrics::default());
+        observations.acknowledged(&sent(5, &[]), 10);
+        let alone = Sent {
+            alone: true,
+            ..sent(2, &[])
+        };
+        observations.acknowledged(&alone, 15);
+        observations.acknowledged(&alone, 15);
+        observations.acknowledged(&sent(3, &[]), 17);
+        let mut ranges: Vec<_> = observations
+            .take(false)
+            .into_iter()
+            .map(|ready| (ready.seen.records, ready.seen.offsets))
+            .collect();
+        ranges.sort_by_key(|(records, _)| *records);
+        let range = |from, until| OffsetRange { from, until };
+        assert_eq!(
+            ranges,
+            [
+                (2, vec![range(15, 17)]),
+                (8, vec![range(10, 15), range(17, 20)])
+            ]
+        );
+    }
+
+    #[test]
+    fn in_record_time_an_observation_covers_one_stretch_and_is_stamped_with_its_end() {
+        let observations = Observations::new(Metrics::default());
+        observations.acknowledged(&sent(0, &[(1, 110, 3), (2, 205, 2)]), 10);
+        assert_eq!(taken(&observations, false), [(10, 13, Some(110))]);
+        observations.acknowledged(&sent(0, &[(2, 203, 4)]), 15);
+        assert_eq!(taken(&observations, false), [], "it goes on");
+        assert_eq!(
+            taken(&observations, false),
+            [(13, 19, Some(205))],
+            "nothing more came"
+        );
+        observations.acknowledged(&sent(0, &[(3, 301, 1)]), 19);
+        assert_eq!(taken(&observations, true), [(19, 20, Some(301))]);
     }
 
     #[test]

@@ -3,7 +3,9 @@
 
 mod decide;
 mod errors;
+mod first;
 mod guard;
 
 pub(crate) use decide::{Sender, decide};
+pub(crate) use first::First;
 pub(crate) use guard::Guard;

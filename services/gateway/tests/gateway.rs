@@ -19,6 +19,8 @@ mod enforce;
 mod limits;
 #[path = "gateway/mesh.rs"]
 mod mesh;
+#[path = "gateway/observations.rs"]
+mod observations;
 #[path = "gateway/raw.rs"]
 mod raw;
 #[path = "gateway/registry_away.rs"]

@@ -120,6 +120,9 @@ pub struct PartitionObservation {
     /// Only where offsets were read back afterwards: they came after this moment and by
     /// `observed_at`; when is not known. None: they came as observed.
     pub not_before: Option<Timestamp>,
+    /// Of the records, those that were written in transactions: whether these were committed is not
+    /// known.
+    pub transactional: i64,
     /// Who read, or was seen to be reading still.
     pub readers: Vec<ReaderPosition>,
     /// Readers beyond [`LIST_MAX`]: at least so many.
@@ -349,6 +352,7 @@ pub(super) mod tests {
                 greatest: 5,
                 sketch: vec![1, 2, 255],
             }),
+            transactional: 4,
             readers: vec![
                 ReaderPosition {
                     name: "board".into(),

@@ -80,6 +80,7 @@ fn context(producer: &ProducerTag) -> BatchContext<'_> {
         producer,
         partition: 3,
         arrived: Timestamp::from_millis(1_200),
+        span_ms: None,
         max_batch_bytes: 1 << 20,
         removed_before: 0,
         recorded: None,
@@ -422,4 +423,67 @@ fn a_repeat_follows_the_recorded_verdict() {
     let (new, _, records) = read(rewritten(&report));
     assert_eq!((new.record_count, new.base_sequence), (2, 10));
     assert_eq!(records.len(), 2);
+}
+
+#[test]
+fn in_record_time_counts_are_cut_where_timestamps_pass_to_the_next_stretch() {
+    let sender = ops();
+    let context = BatchContext {
+        span_ms: Some(2),
+        ..context(&sender)
+    };
+    let records = [good("a"), good("b"), bad(), good("c"), good("d")];
+    let bytes = batch(header(), Codec::Lz4, &records);
+    let mut policy = policy(EnforcementMode::Quarantine);
+    policy.tag = TagMode::Off;
+    let report = pipeline(policy)
+        .run(&bytes, context, &Told::flights())
+        .unwrap();
+    // Timestamps 0 and 1, (2), 3, and 4 after the base, which is even.
+    let base = header().base_timestamp;
+    let parts: Vec<_> = report
+        .parts
+        .iter()
+        .map(|p| (p.span - base / 2, p.newest.as_millis() - base, p.records))
+        .collect();
+    assert_eq!(parts, [(0, 1, 2), (1, 3, 1), (2, 4, 1)]);
+    assert!(report.tally.is_empty());
+    let mut seen: Vec<_> = report
+        .parts
+        .into_iter()
+        .map(|mut part| part.tally.take().unwrap())
+        .collect();
+    assert_eq!(seen[0].refused[0].records, 1, "with the first part");
+    assert!(seen[1].refused.is_empty());
+    let lag = seen.remove(1).lag.unwrap();
+    let event = 1_000;
+    assert_eq!(lag.least, base + 3 - event, "arrived at its timestamp");
+    // A batch of many stretches costs a bounded number of tallies.
+    let many: Vec<Given> = (0..400).map(|_| good("x")).collect();
+    let bytes = batch(header(), Codec::None, &many);
+    let report = run_in(&bytes, context);
+    assert_eq!(report.parts.len(), PARTS_MAX);
+    assert_eq!(report.parts.iter().map(|p| p.records).sum::<u32>(), 400);
+}
+
+fn run_in(bytes: &[u8], context: BatchContext<'_>) -> BatchReport {
+    pipeline(policy(EnforcementMode::Reject))
+        .run(bytes, context, &Told::flights())
+        .unwrap()
+}
+
+#[test]
+fn records_of_transactions_are_counted_apart() {
+    let transactional = BatchHeader {
+        attributes: Attributes(0x10),
+        ..header()
+    };
+    let mut all = PartitionTally::new("a.b.v1", 3);
+    for header in [header(), transactional] {
+        let bytes = batch(header, Codec::None, &[good("a"), good("b")]);
+        let report = run(policy(EnforcementMode::Reject), &bytes);
+        all.absorb(&report.tally);
+    }
+    let seen = all.take().unwrap();
+    assert_eq!((seen.records, seen.transactional), (4, 2));
 }

@@ -354,13 +354,8 @@ impl Down {
             };
             renumbered |= sent.renumbered;
             self.shared.metrics.records(&sent.name, sent.records);
-            self.shared.observations.acknowledged(
-                &sent.name,
-                sent.partition,
-                &sent.tally,
-                answer.base_offset,
-                sent.records,
-            );
+            let observations = &self.shared.observations;
+            observations.acknowledged(sent, answer.base_offset);
             if let Some(id) = &produced.transactional_id {
                 let consumption = &self.conn.consumption;
                 consumption.wrote(id, &sent.name, sent.partition);

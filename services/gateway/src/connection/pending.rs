@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use meshwork_pipeline::PartitionTally;
+use meshwork_pipeline::{Part, PartitionTally};
 use meshwork_wire::protocol::ApiKey;
 use meshwork_wire::protocol::produce::{OwnAnswer, OwnedTopic};
 use tokio::time::Instant;
@@ -60,9 +60,14 @@ pub(crate) struct Sent {
     pub(crate) topic: OwnedTopic,
     pub(crate) name: Arc<str>,
     pub(crate) partition: i32,
+    /// Empty where there are `parts`.
     pub(crate) tally: PartitionTally,
+    /// By stretches of record timestamps, where these count.
+    pub(crate) parts: Vec<Part>,
     /// Records that went on.
     pub(crate) records: i64,
+    /// Observed by itself: it may be a repeat of what another gateway has counted.
+    pub(crate) alone: bool,
     /// Records were taken out: the client is told no offset, since its own would not fit.
     pub(crate) renumbered: bool,
 }

@@ -21,7 +21,7 @@ use super::pending::{Answer, Pending};
 use crate::apis::{self, Action};
 use crate::config::OtherTopics;
 use crate::error::Ended;
-use crate::produce::{self, Guard, Sender};
+use crate::produce::{self, First, Guard, Sender};
 use crate::service::Shared;
 
 /// Largest frame before a login has ended, as Kafka's own (`SaslServerAuthenticator`).
@@ -39,6 +39,7 @@ pub(super) struct Up {
     pub(super) owe: mpsc::Sender<Pending>,
     pub(super) stop: CancellationToken,
     pub(super) guard: Guard,
+    pub(super) first: First,
 }
 
 impl Up {
@@ -349,6 +350,7 @@ impl Up {
         Sender {
             tag: self.who(client_id),
             guard: &mut self.guard,
+            first: &mut self.first,
         }
     }
 

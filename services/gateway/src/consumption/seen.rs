@@ -157,9 +157,9 @@ impl From<Job> for TransactionalJob {
     }
 }
 
-/// What was written and what was read, one observation for each partition as far as may be.
-pub(crate) fn join(
-    mut written: Vec<PartitionObservation>,
+/// Adds what was read to what was written of the same partition; gives what was only read.
+pub(crate) fn join<'w>(
+    written: impl Iterator<Item = &'w mut PartitionObservation>,
     read: Vec<PartitionObservation>,
 ) -> Vec<PartitionObservation> {
     let mut by_place: HashMap<(String, i32), PartitionObservation> = read
@@ -167,7 +167,7 @@ pub(crate) fn join(
         .map(|seen| ((seen.topic.clone(), seen.partition), seen))
         .collect();
     if !by_place.is_empty() {
-        for seen in &mut written {
+        for seen in written {
             if let Some(read) = by_place.remove(&(seen.topic.clone(), seen.partition)) {
                 seen.readers = read.readers;
                 seen.readers_more = read.readers_more;
@@ -176,8 +176,7 @@ pub(crate) fn join(
             }
         }
     }
-    written.extend(by_place.into_values());
-    written
+    by_place.into_values().collect()
 }
 
 #[cfg(test)]
@@ -268,9 +267,11 @@ mod tests {
         let mut seen = Seen::default();
         seen.reader(place(), reader("app", None, false));
         seen.reader(("a.b.v1".into(), 1), reader("app", None, false));
-        let joined = join(vec![written.clone(), written], seen.take());
-        let shape: Vec<_> = joined
+        let mut written = [written.clone(), written];
+        let only_read = join(written.iter_mut(), seen.take());
+        let shape: Vec<_> = written
             .iter()
+            .chain(&only_read)
             .map(|o| (o.partition, o.records, o.readers.len()))
             .collect();
         assert_eq!(shape, [(0, 1, 1), (0, 1, 0), (1, 0, 1)]);

@@ -8,6 +8,7 @@ use meshwork_wire::protocol::produce::{ProducePartition, ProduceRequest, Replace
 use meshwork_wire::{BatchError, BatchHeader, CodecError, HEADER_BYTES};
 
 use super::errors::{Refused, code, taken_out};
+use super::first::First;
 use super::guard::{Guard, Place, Session, place};
 use crate::config::OtherTopics;
 use crate::connection::pending::{Produced, Sent};
@@ -23,6 +24,8 @@ pub(crate) struct Sender<'c> {
     pub(crate) tag: Arc<ProducerTag>,
     /// What was refused on its connection.
     pub(crate) guard: &'c mut Guard,
+    /// What passed on it first.
+    pub(crate) first: &'c mut First,
 }
 
 /// The connection has to end.
@@ -265,8 +268,11 @@ async fn product_batch(
     {
         return Ok(behind);
     }
-    let verdict = checked(shared, sender, request, partition, records, &product).await;
+    let mut verdict = checked(shared, sender, request, partition, records, &product).await;
     if let Some((session, place)) = session {
+        if let Verdict::Forward(Some(sent)) | Verdict::Rewritten(_, sent) = &mut verdict {
+            sent.alone = sender.first.pass(&session);
+        }
         match &verdict {
             Verdict::Refused(refused) => note(sender, session, place, refused)?,
             _ => sender.guard.pass(&session, place),
@@ -288,6 +294,7 @@ async fn checked(
         producer: &sender.tag,
         partition: partition.partition,
         arrived: shared.clock.now(),
+        span_ms: shared.config.span.record_ms(),
         max_batch_bytes: product.max_batch_bytes(),
         removed_before: 0,
         recorded: None,
@@ -337,7 +344,7 @@ fn judged(
     request: &ProduceRequest<'_>,
     partition: &ProducePartition<'_>,
     product: &Arc<Product>,
-    report: BatchReport,
+    mut report: BatchReport,
 ) -> Verdict {
     let topic: &Arc<str> = &product.topic;
     let metrics = &shared.metrics;
@@ -358,14 +365,17 @@ fn judged(
             tracing::warn!(%topic, partition = partition.partition, refusal = %first.refusal, "records break the contract");
         });
     }
+    let parts = std::mem::take(&mut report.parts);
     let counted = |records: i64, tally: PartitionTally| {
         Box::new(Sent {
+            parts,
             topic: partition.topic.owned(),
             name: Arc::clone(topic),
             partition: partition.partition,
             tally,
             records,
             renumbered: report.removed > 0,
+            alone: false,
         })
     };
     if report.removed > 0 {

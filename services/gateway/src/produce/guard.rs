@@ -18,9 +18,9 @@ const KEPT: usize = 10_000;
 /// A producer's session on a partition.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Session {
-    producer_id: i64,
-    topic: Box<str>,
-    partition: i32,
+    pub(super) producer_id: i64,
+    pub(super) topic: Box<str>,
+    pub(super) partition: i32,
 }
 
 /// A batch, as far as its place in a session goes.

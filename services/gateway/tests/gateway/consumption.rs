@@ -250,8 +250,9 @@ async fn a_job_that_reads_and_writes_in_transactions_is_seen_and_lineage_answers
     assert_eq!(committed.group.as_deref(), Some(&*group));
     assert_eq!((committed.committed, committed.inferred), (Some(3), false));
     // The outcome is not known when it is counted: what was acknowledged is.
-    let counted: i64 = output.observations().await.iter().map(|o| o.records).sum();
-    assert_eq!(counted, 1);
+    let all = output.observations().await;
+    assert_eq!(all.iter().map(|o| o.records).sum::<i64>(), 1);
+    assert_eq!(all.iter().map(|o| o.transactional).sum::<i64>(), 1);
 
     let lineage = Lineage::start();
     let (from, to) = (name(&input), name(&output));

@@ -11,7 +11,7 @@ export CARGO_TARGET_DIR ?= $(CACHE)/target
 # make demo ONCE=1 KEEP=1 DATA_DIR=… SPEED=…
 DEMO_ARGS := $(if $(ONCE),--once) $(if $(KEEP),--keep) $(if $(DATA_DIR),--data-dir $(DATA_DIR)) $(if $(SPEED),--speed $(SPEED))
 
-.PHONY: help demo test test-kill bench lint advisories fuzz kafka-up kafka-down build
+.PHONY: help demo test test-kill bench lint advisories fuzz fuzz-socket kafka-up kafka-down build
 
 help: ## Shows this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,10 @@ advisories: ## Known vulnerabilities in dependencies, where the database can be 
 fuzz: ## One fuzz target: make fuzz TARGET=avro_datum SECONDS=60
 	@deploy/setup.sh build fuzz
 	@cd fuzz && cargo fuzz run --sanitizer none $(or $(TARGET),avro_datum) -- -max_total_time=$(if $(filter command,$(origin SECONDS)),$(SECONDS),60)
+
+fuzz-socket: ## Damaged bytes on the client's side of a running gateway: make fuzz-socket SECONDS=600
+	@deploy/setup.sh build kafka
+	@MESHWORK_FUZZ_SECONDS=$(if $(filter command,$(origin SECONDS)),$(SECONDS),600) cargo test -p meshwork-gateway --test socket_fuzz -- --nocapture
 
 kafka-up: ## Apache Kafka on loopback (KAFKA_PORT, KAFKA_NODES), until kafka-down
 	@deploy/setup.sh kafka

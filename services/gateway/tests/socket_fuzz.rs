@@ -11,10 +11,10 @@
 )]
 
 #[path = "gateway/mesh.rs"]
-#[expect(dead_code, reason = "shared with the other tests, which use all of it")]
+#[allow(dead_code, reason = "shared with the other tests, which use all of it")]
 mod mesh;
 #[path = "gateway/raw.rs"]
-#[expect(dead_code, reason = "shared with the other tests, which use all of it")]
+#[allow(dead_code, reason = "shared with the other tests, which use all of it")]
 mod raw;
 
 use std::sync::atomic::{AtomicU64, Ordering};

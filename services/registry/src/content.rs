@@ -31,15 +31,16 @@ impl Content {
     #[must_use]
     pub fn new(
         kind: &str,
-        text: &str,
+        text: impl Into<Arc<str>>,
         references: Vec<Reference>,
         metadata: Option<Metadata>,
         rule_set: Option<RuleSet>,
     ) -> Self {
+        let text = text.into();
         Self {
-            guid: guid(text, &references, metadata.as_ref(), rule_set.as_ref()),
+            guid: guid(&text, &references, metadata.as_ref(), rule_set.as_ref()),
             kind: kind.into(),
-            text: text.into(),
+            text,
             references,
             metadata,
             rule_set,

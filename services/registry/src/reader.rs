@@ -2,24 +2,27 @@
 //! is written together with the offset behind them, then published. A store that is of no use, or
 //! whose offset the log does not reach to, is set aside and filled from the log.
 
+mod ahead;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use meshwork_kafka::{
-    Admin, Assigned, From as Begin, InRecord, Isolation, KafkaConfig, KafkaError, LogReader,
-    PartitionOffset, ReadBatch, ReaderOptions,
+    Admin, Assigned, From as Begin, Isolation, KafkaConfig, KafkaError, LogReader, PartitionOffset,
+    ReaderOptions,
 };
-use meshwork_model::time::Timestamp;
 use meshwork_state::{Opened, Store};
 use meshwork_telemetry::Latch;
+use tokio::task::JoinError;
 
-use crate::record::{OWN_HEADER, Oddity};
+use crate::record::Oddity;
 use crate::service::Error;
 use crate::shared::Shared;
-use crate::state::{Changes, Foreign, LogRecord, LogWriter, State, StateError};
+use crate::state::{Changes, Foreign, LogWriter, State, StateError};
 use crate::store::{self, StoredRows, Topic};
+use ahead::{Ahead, ReadAhead, given};
 
 /// How long the topic may be on its way between brokers before that is an error.
 const DESCRIBE: Duration = Duration::from_secs(30);
@@ -182,12 +185,14 @@ impl Follower {
                 partition: 0,
                 from,
             };
-            let mut reader = LogReader::start(&self.kafka, vec![log], ReaderOptions::default())?;
+            let reader = LogReader::start(&self.kafka, vec![log], ReaderOptions::default())?;
+            let mut batches = Ahead::of(reader);
             let mut in_trouble = false;
             let mut seen: Option<Instant> = None;
             let mut reached = Instant::now();
             loop {
-                let batch = reader.next(WAIT).await?;
+                let read = batches.next().await?;
+                let batch = &read.batch;
                 match (&batch.trouble, in_trouble) {
                     (Some(trouble), false) => {
                         tracing::warn!(said = %trouble.said, "registry can't read _schemas for now");
@@ -203,7 +208,7 @@ impl Follower {
                     return Err(Stop::Anew(why));
                 }
                 let is_end = batch.caught_up && !in_trouble;
-                self.take(batch).await?;
+                self.take(read).await?;
                 if is_end {
                     reached = Instant::now();
                     if seen.is_none_or(|seen| seen.elapsed() >= NOTE_SEEN) {
@@ -236,17 +241,17 @@ impl Follower {
 
     /// Takes a batch in. While the store refuses to be written to, a full disk say, nothing new is
     /// applied, reads go on, and it is tried again.
-    async fn take(&self, batch: ReadBatch) -> Result<(), Stop> {
-        let Some((_, next)) = batch.positions.last() else {
+    async fn take(&self, read: ReadAhead) -> Result<(), Stop> {
+        let Some((_, next)) = read.batch.positions.last() else {
             return Ok(());
         };
         let next = *next;
-        let records = Arc::new(batch.records);
+        let read = Arc::new(read);
         let mut wait = RETRY_FIRST;
         loop {
             let (shared, topic) = (Arc::clone(&self.shared), self.topic.clone());
-            let records = Arc::clone(&records);
-            match blocking(move || take(&shared, &topic, &records, next)).await {
+            let read = Arc::clone(&read);
+            match blocking(move || take(&shared, &topic, &read, next)).await {
                 Err(Stop::Refused(why)) => {
                     if wait == RETRY_FIRST {
                         tracing::error!(%why, "registry can't keep what it reads; it goes on answering from what it has");
@@ -377,12 +382,12 @@ fn reopen(shared: &Shared, dir: &Path) -> Result<(), Stop> {
 }
 
 /// Applies records and commits what they change.
-fn take(shared: &Shared, topic: &Topic, records: &[InRecord], next: i64) -> Result<(), Stop> {
+fn take(shared: &Shared, topic: &Topic, read: &ReadAhead, next: i64) -> Result<(), Stop> {
     let store = shared.store.read();
     let store = store
         .as_ref()
         .ok_or_else(|| Stop::Refused("the store is closed".to_owned()))?;
-    let taken = apply(&StoredRows::now(store), records)?;
+    let taken = apply(&StoredRows::now(store), read)?;
     store::commit(store, &taken.changes, topic, next)?;
     shared.metrics.applied(taken.applied);
     for (offset, oddity) in &taken.skipped {
@@ -392,17 +397,11 @@ fn take(shared: &Shared, topic: &Topic, records: &[InRecord], next: i64) -> Resu
     Ok(())
 }
 
-fn apply(rows: &StoredRows<'_>, records: &[InRecord]) -> Result<Taken, StateError> {
+fn apply(rows: &StoredRows<'_>, read: &ReadAhead) -> Result<Taken, StateError> {
     let mut taken = Taken::default();
     let mut state = State::new(rows);
-    for record in records {
-        let applied = state.apply(&LogRecord {
-            offset: record.offset,
-            timestamp: record.timestamp.map_or(-1, Timestamp::as_millis),
-            key: record.key.as_deref(),
-            value: record.value.as_deref(),
-            own: record.headers.iter().any(|h| &*h.name == OWN_HEADER),
-        })?;
+    for (record, read) in read.batch.records.iter().zip(&read.read) {
+        let applied = state.apply_read(&given(record), read)?;
         match applied {
             Ok(()) => taken.applied += 1,
             Err(oddity) => taken.skipped.push((record.offset, oddity)),
@@ -424,7 +423,12 @@ fn now_millis() -> i64 {
 
 /// On a thread that may wait for the disk.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
+    done(tokio::task::spawn_blocking(work).await).await
+}
+
+/// What a task came to; its panic is this task's.
+async fn done<T>(joined: Result<T, JoinError>) -> T {
+    match joined {
         Ok(done) => done,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),

@@ -8,18 +8,24 @@ mod fold;
 mod hold;
 mod ids;
 mod keys;
+mod read;
 mod rows;
 mod scope;
 mod subjects;
 mod values;
 mod writers;
 
-pub use fold::{Applied, LogRecord};
+pub use fold::Applied;
+
 pub use ids::{Contents, Holder, Holders, IdEntry};
+pub use read::LogRecord;
+pub(crate) use read::ReadRecord;
 pub use rows::{Changes, Direction, KeyRange, MemoryRows, Row, Rows, Scanned, StateError};
 pub use subjects::{SubjectState, Version, VersionRow};
 pub use writers::{Foreign, LogWriter};
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use keys::Parts;
@@ -33,6 +39,10 @@ use crate::subject::{DEFAULT_CONTEXT, Subject};
 /// A version of a subject.
 pub type Place = (Subject, i32);
 
+/// Settings and modes that one state remembers: a group of changes asks for few, most of them the
+/// same for all.
+const MOST_SCOPES: usize = 1_024;
+
 /// A content is shared by all that hold it.
 pub(crate) type Shared = Arc<Content>;
 
@@ -43,6 +53,8 @@ pub struct State<'a> {
     changes: Changes,
     /// Read when the first record is applied.
     foreign: Option<Foreign>,
+    /// Rows of settings and modes that were read, or were not there.
+    scopes: RefCell<HashMap<Vec<u8>, Option<Vec<u8>>>>,
 }
 
 impl std::fmt::Debug for State<'_> {
@@ -62,6 +74,7 @@ impl<'a> State<'a> {
             contents: None,
             changes: Changes::default(),
             foreign: None,
+            scopes: RefCell::default(),
         }
     }
 
@@ -204,6 +217,23 @@ impl<'a> State<'a> {
             Some(changed) => Ok(changed.clone()),
             None => self.rows.get(&key),
         }
+    }
+
+    /// As [`Self::get`], for what is asked for again and again.
+    fn get_scope(&self, key: keys::Key) -> Result<Option<Vec<u8>>, StateError> {
+        let key = key.bytes();
+        if let Some(changed) = self.changes.rows.get(&key) {
+            return Ok(changed.clone());
+        }
+        if let Some(read) = self.scopes.borrow().get(&key) {
+            return Ok(read.clone());
+        }
+        let value = self.rows.get(&key)?;
+        let mut scopes = self.scopes.borrow_mut();
+        if scopes.len() < MOST_SCOPES {
+            scopes.insert(key, value.clone());
+        }
+        Ok(value)
     }
 
     fn scan(&self, range: &KeyRange, direction: Direction) -> Scanned<'_> {

@@ -2,11 +2,11 @@
 //! references, and how much of graphs is kept.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use meshwork_avro::{Guid, ParseOptions, Schema, Strictness, guid};
-use quick_cache::Weighter;
 use quick_cache::sync::Cache;
+use quick_cache::{Equivalent, Weighter};
 
 use crate::content::{AVRO, Content};
 use crate::record::Reference;
@@ -23,6 +23,12 @@ const KEPT_DIGESTS: usize = 65_536;
 /// What a graph takes for each byte of its text, and without one: measured generously.
 const PER_BYTE: u64 = 8;
 const PER_GRAPH: u64 = 1_024;
+
+/// Memory for new texts, bytes: what 128 clients register at once, twenty times over.
+const KEPT_NEW_BYTES: u64 = 16 << 20;
+
+/// What a new text takes for each of its bytes: the graph, the key, and the text in three forms.
+const PER_NEW_BYTE: u64 = PER_BYTE + 4;
 
 /// References followed from one schema to the next.
 const MAX_DEPTH: usize = 64;
@@ -50,10 +56,85 @@ impl Weighter<ByContent, Graph> for Bytes {
     }
 }
 
-/// Parsed schemas of stored contents, kept for the next who needs them.
+/// A new text without references, and how it is read: all that its graph depends on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct ByText {
+    text: Box<str>,
+    strict: bool,
+}
+
+#[derive(Hash)]
+struct Asked<'a> {
+    text: &'a str,
+    strict: bool,
+}
+
+impl Equivalent<ByText> for Asked<'_> {
+    fn equivalent(&self, key: &ByText) -> bool {
+        self.strict == key.strict && *self.text == *key.text
+    }
+}
+
+impl Weighter<ByText, Arc<NewText>> for Bytes {
+    fn weight(&self, key: &ByText, _: &Arc<NewText>) -> u64 {
+        (key.text.len() as u64)
+            .saturating_mul(PER_NEW_BYTE)
+            .saturating_add(PER_GRAPH)
+    }
+}
+
+/// A text that a request brought, as it was read, with what was made of it so far.
+#[derive(Debug)]
+pub struct NewText {
+    schema: Schema,
+    written: OnceLock<Arc<str>>,
+    normal: OnceLock<Arc<str>>,
+    digest: OnceLock<Digest>,
+}
+
+impl NewText {
+    fn new(schema: Schema) -> Self {
+        Self {
+            schema,
+            written: OnceLock::new(),
+            normal: OnceLock::new(),
+            digest: OnceLock::new(),
+        }
+    }
+
+    /// Its graph.
+    #[must_use]
+    pub const fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// As Avro prints it.
+    #[must_use]
+    pub fn written(&self) -> Arc<str> {
+        let text = || self.schema.to_text().into();
+        Arc::clone(self.written.get_or_init(text))
+    }
+
+    /// In normal form.
+    #[must_use]
+    pub fn normal(&self) -> Arc<str> {
+        let text = || self.schema.normal_form().into();
+        Arc::clone(self.normal.get_or_init(text))
+    }
+
+    /// See [`Texts::digest_of`].
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        *self.digest.get_or_init(|| Texts::digest_of(&self.schema))
+    }
+}
+
+/// Parsed schemas of stored contents, kept for the next who needs them, and new texts, which are
+/// looked at several times until they are stored.
 #[derive(Debug)]
 pub struct Texts {
     parsed: Cache<ByContent, Graph, Bytes>,
+    new: Cache<ByText, Arc<NewText>, Bytes>,
     digests: Cache<ByContent, Digest>,
 }
 
@@ -70,6 +151,7 @@ impl Default for Texts {
     fn default() -> Self {
         Self {
             parsed: Cache::with_weighter(4_096, KEPT_BYTES, Bytes),
+            new: Cache::with_weighter(1_024, KEPT_NEW_BYTES, Bytes),
             digests: Cache::new(KEPT_DIGESTS),
         }
     }
@@ -94,7 +176,13 @@ impl Texts {
         text: &str,
         references: &[Reference],
         strictness: Strictness,
-    ) -> Result<Arc<Schema>, Refusal> {
+    ) -> Result<Arc<NewText>, Refusal> {
+        let strict = strictness == Strictness::Strict;
+        // What references name may be another schema the next time.
+        let kept = references.is_empty();
+        if kept && let Some(read) = self.new.get(&Asked { text, strict }) {
+            return Ok(read);
+        }
         let mut followed = Followed {
             path: Vec::new(),
             seen: BTreeSet::new(),
@@ -106,9 +194,13 @@ impl Texts {
             strictness,
             ..ParseOptions::default()
         };
-        Schema::parse_with(text, &options)
-            .map(Arc::new)
-            .map_err(Refusal::invalid_schema)
+        let schema = Schema::parse_with(text, &options).map_err(Refusal::invalid_schema)?;
+        let read = Arc::new(NewText::new(schema));
+        if kept {
+            let text = text.into();
+            self.new.insert(ByText { text, strict }, Arc::clone(&read));
+        }
+        Ok(read)
     }
 
     /// Forgets all graphs: what a version refers to is another one now.

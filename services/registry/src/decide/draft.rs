@@ -12,7 +12,7 @@ use crate::record::{Metadata, Reference, RuleSet};
 use crate::refusal::{Code, Refusal};
 use crate::state::{State, StateError};
 use crate::subject::Subject;
-use crate::texts::Texts;
+use crate::texts::{NewText, Texts};
 
 /// Kinds that are kept and served as they are, and not read.
 const UNREAD: [&str; 2] = ["JSON", "PROTOBUF"];
@@ -223,31 +223,31 @@ impl Draft {
             ));
         }
         let mut references = self.resolved_references(state, subject)?;
-        let content = |text: &str, references| {
+        let content = |text: Arc<str>, references| {
             let (metadata, rule_set) = (self.metadata.clone(), self.rule_set.clone());
             Content::new(kind, text, references, metadata, rule_set)
         };
         if kind != AVRO {
             return Ok(Some(Parsed {
-                content: content(self.text(), references),
-                schema: None,
+                content: content(self.text().into(), references),
+                read: None,
             }));
         }
         if strictness == Strictness::Strict {
             live_only(state, subject, &references)?;
         }
-        let schema = texts.parse_new(state, subject, self.text(), &references, strictness)?;
+        let read = texts.parse_new(state, subject, self.text(), &references, strictness)?;
         let text = match normal {
-            Normal::AsWritten => schema.to_text(),
+            Normal::AsWritten => read.written(),
             Normal::Normalized => {
                 references.sort();
                 references.dedup();
-                schema.normal_form()
+                read.normal()
             }
         };
         Ok(Some(Parsed {
-            content: content(&text, references),
-            schema: Some(schema),
+            content: content(text, references),
+            read: Some(read),
         }))
     }
 }
@@ -257,18 +257,18 @@ impl Draft {
 pub(super) struct Parsed {
     pub(super) content: Content,
     /// None for kinds that are not read.
-    schema: Option<Arc<Schema>>,
+    read: Option<Arc<NewText>>,
 }
 
 impl Parsed {
-    pub(super) fn schema(&self) -> Option<&Schema> {
-        self.schema.as_deref()
+    pub(super) fn read(&self) -> Option<&NewText> {
+        self.read.as_deref()
     }
 
     /// # Errors
     /// 42201: of a kind that is not read.
     pub(super) fn avro(&self) -> Result<&Schema, Refusal> {
-        self.schema().ok_or_else(|| {
+        self.read().map(NewText::schema).ok_or_else(|| {
             Refusal::invalid_schema(format_args!(
                 "{} schemas are kept and served as they are, and taken in mode IMPORT only; this registry reads AVRO",
                 self.content.kind

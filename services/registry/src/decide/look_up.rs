@@ -11,7 +11,7 @@ use crate::record::{Metadata, RuleSet, Settings};
 use crate::refusal::{Code, Refusal};
 use crate::state::{State, StateError, SubjectState, Version, VersionRow};
 use crate::subject::{DEFAULT_CONTEXT, Subject};
-use crate::texts::{Digest, Texts};
+use crate::texts::Texts;
 
 /// Property that holds a version's own number.
 pub(super) const VERSION_PROPERTY: &str = "confluent:version";
@@ -253,26 +253,24 @@ pub(super) fn equivalent<'a>(
     deleted: bool,
     id: Option<i32>,
 ) -> Result<Option<&'a VersionRow>, Refusal> {
-    let mut digest = None;
     for version in counting(subject, deleted).rev() {
         if id.is_some_and(|id| id != version.id) {
             continue;
         }
-        if is_equivalent(state, texts, name, version, parsed, &mut digest)? {
+        if is_equivalent(state, texts, name, version, parsed)? {
             return Ok(Some(version));
         }
     }
     Ok(None)
 }
 
-/// `digest` is that of the draft, once it was needed.
+/// Whether a version means the same as a draft: see [`equivalent`].
 pub(super) fn is_equivalent(
     state: &State<'_>,
     texts: &Texts,
     name: &Subject,
     version: &VersionRow,
     parsed: &Parsed,
-    digest: &mut Option<Digest>,
 ) -> Result<bool, Refusal> {
     let draft = &parsed.content;
     let stored = state.content_of(name, version)?;
@@ -286,7 +284,7 @@ pub(super) fn is_equivalent(
         return Ok(false);
     }
     let same_references = stored.references == draft.references;
-    let Some(schema) = parsed.schema() else {
+    let Some(read) = parsed.read() else {
         return Ok(same_references && stored.kind == draft.kind && stored.text == draft.text);
     };
     if !same_references && !draft.references.is_empty() {
@@ -297,7 +295,7 @@ pub(super) fn is_equivalent(
         Err(refusal) if refusal.code == Code::InvalidSchema => return Ok(false),
         Err(refusal) => return Err(refusal),
     };
-    let digest = digest.get_or_insert_with(|| Texts::digest_of(schema));
+    let digest = read.digest();
     Ok(if same_references {
         other.by_name == digest.by_name
     } else {

@@ -80,18 +80,19 @@ pub fn register(
         return Err(Refusal::invalid_subject(subject));
     }
     let normal = terms.normal.or_settings(state, subject)?;
+    let versions = state.subject(subject)?.unwrap_or_default();
     // What is there answers whatever the mode: a producer that registers at its start must not
     // fail because a registry is read-only.
     if !draft.changes_tags()
         && !state.settings_of(subject)?.adds_to_schemas()
-        && let Some(version) = already_there(state, texts, subject, &draft, normal)?
+        && let Some(version) = already_there(state, texts, subject, &versions, &draft, normal)?
     {
         let existing = Registration::existing(state, subject, &version)?;
         return Ok(Decision::nothing(existing));
     }
     let draft = draft.with_tags(state, texts, subject)?;
     let terms = Terms { normal, ..*terms };
-    register_new(state, texts, subject, draft, &terms)
+    register_new(state, texts, subject, &versions, draft, &terms)
 }
 
 /// The live version that answers a draft as it is.
@@ -99,27 +100,24 @@ fn already_there(
     state: &State<'_>,
     texts: &Texts,
     subject: &Subject,
+    versions: &SubjectState,
     draft: &Draft,
     normal: Normal,
 ) -> Result<Option<VersionRow>, Refusal> {
-    let versions = state.subject(subject)?.unwrap_or_default();
     let parsed = draft.read(state, texts, subject, normal, Strictness::Stored)?;
     let Some(parsed) = parsed else {
         return Ok(None);
     };
     let (asked, asked_id) = (draft.asked()?, draft.asked_id()?);
     let found = if asked == Asked::Latest {
-        let mut digest = None;
         match versions.latest() {
-            Some(latest) if is_equivalent(state, texts, subject, latest, &parsed, &mut digest)? => {
-                Some(latest)
-            }
+            Some(latest) if is_equivalent(state, texts, subject, latest, &parsed)? => Some(latest),
             _ => None,
         }
     } else {
-        match same(&versions, &parsed, false) {
+        match same(versions, &parsed, false) {
             Some(version) => Some(version),
-            None => equivalent(state, texts, subject, &versions, &parsed, false, None)?,
+            None => equivalent(state, texts, subject, versions, &parsed, false, None)?,
         }
     };
     let Some(found) = found else {
@@ -136,7 +134,7 @@ fn already_there(
     Ok(answer.cloned())
 }
 
-/// Registers what is not there as it is.
+/// Registers what is not there as it is. `versions` are the subject's.
 ///
 /// # Errors
 /// As [`register`].
@@ -144,13 +142,13 @@ pub(super) fn register_new(
     state: &State<'_>,
     texts: &Texts,
     subject: &Subject,
+    versions: &SubjectState,
     draft: Draft,
     terms: &Terms,
 ) -> Result<Decision<Registration>, Refusal> {
     let asked_id = draft.asked_id()?;
     let imports = imports(state, subject, asked_id)?;
     let settings = state.settings_of(subject)?;
-    let versions = &state.subject(subject)?.unwrap_or_default();
     let next = versions.next().ok_or_else(|| {
         Refusal::invalid_schema("the subject has as many versions as there are numbers")
     })?;

@@ -74,7 +74,8 @@ pub fn retag(
         rule_set,
         ..Draft::default()
     };
-    register_new(state, texts, subject, draft, terms)
+    let versions = state.subject(subject)?.unwrap_or_default();
+    register_new(state, texts, subject, &versions, draft, terms)
 }
 
 /// The rules that are asked for; none: those of the latest version.

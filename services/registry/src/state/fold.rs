@@ -1,36 +1,14 @@
 //! One record applied to the state. Whatever a record holds, it has an effect or is an oddity: no
 //! bytes can stop the registry.
 
-use base64::Engine as _;
-use meshwork_avro::Guid;
-use serde::de::DeserializeOwned;
-
+use super::read::{LogRecord, ReadRecord, ReadSchema, read};
 use super::rows::StateError;
 use super::subjects::{Extra, SubjectState, VersionRow};
 use super::values::ContextRow;
 use super::writers::LogWriter;
 use super::{Place, State, keys, values};
-use crate::content::{AVRO, Content};
-use crate::record::{
-    Key, ModeValue, OWN_NOOP, Oddity, OwnValue, ReadKey, SchemaValue, Settings, SubjectValue,
-    from_json,
-};
+use crate::record::{Key, ModeValue, OWN_NOOP, Oddity, OwnValue, ReadKey, Settings, SubjectValue};
 use crate::subject::{DEFAULT_CONTEXT, Subject};
-
-/// A record as it was read from the log.
-#[derive(Clone, Copy, Debug)]
-pub struct LogRecord<'a> {
-    /// Its offset.
-    pub offset: i64,
-    /// Its timestamp, milliseconds since 1970.
-    pub timestamp: i64,
-    /// Key; none where the record has none.
-    pub key: Option<&'a [u8]>,
-    /// Value; none for a tombstone.
-    pub value: Option<&'a [u8]>,
-    /// Whether a registry of our own wrote it: it has the header that says so.
-    pub own: bool,
-}
 
 /// That a record was understood, or why it has no effect.
 pub type Applied = Result<(), Oddity>;
@@ -53,16 +31,24 @@ impl From<StateError> for Stop {
     }
 }
 
-fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Oddity> {
-    from_json(bytes).ok_or(Oddity::UnreadableValue)
-}
-
 impl State<'_> {
     /// Applies the next record of the log.
     ///
     /// # Errors
     /// The state can't be read. What has been applied so far is of no use then.
     pub fn apply(&mut self, record: &LogRecord<'_>) -> Result<Applied, StateError> {
+        self.apply_read(record, &record.read())
+    }
+
+    /// As [`Self::apply`], for a record that was read already.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub(crate) fn apply_read(
+        &mut self,
+        record: &LogRecord<'_>,
+        read: &ReadRecord,
+    ) -> Result<Applied, StateError> {
         let mut foreign = self.foreign()?;
         if record.own {
             foreign.own = true;
@@ -73,26 +59,25 @@ impl State<'_> {
             }
         }
         self.foreign = Some(foreign);
-        match self.apply_any(record) {
+        match self.apply_any(record, read) {
             Ok(()) => Ok(Ok(())),
             Err(Stop::Oddity(oddity)) => Ok(Err(oddity)),
             Err(Stop::State(error)) => Err(error),
         }
     }
 
-    fn apply_any(&mut self, record: &LogRecord<'_>) -> Result<(), Stop> {
+    fn apply_any(&mut self, record: &LogRecord<'_>, read: &ReadRecord) -> Result<(), Stop> {
         let bytes = record.key.ok_or(Oddity::NullKey)?;
         let ReadKey {
             key,
             canonical,
             seq,
-        } = ReadKey::parse(bytes)?;
-        // Karapace writes a zero-length value where others write none.
-        let value = record.value.filter(|value| !value.is_empty());
+        } = read.key.as_ref().map_err(|oddity| *oddity)?;
+        let value = record.value();
         if value.is_some() && seq.is_some_and(|seq| seq != record.offset) {
             return Err(Oddity::LostRace.into());
         }
-        if !canonical {
+        if !*canonical {
             let form = keys::form(&key.to_bytes(), bytes);
             match value {
                 Some(_) => self.put(form, Vec::new()),
@@ -100,20 +85,22 @@ impl State<'_> {
             }
         }
         match key {
-            Key::Schema { subject, version } => {
-                self.apply_schema(record, &(Subject::new(&subject), version), value)
-            }
+            Key::Schema { subject, version } => self.apply_schema(
+                record,
+                &(Subject::new(subject), *version),
+                read.schema.as_ref(),
+            ),
             Key::Config { subject } => self.apply_settings(subject.as_deref(), value),
             Key::Mode { subject } => self.apply_mode(subject.as_deref(), value),
             Key::Noop { subject } => self.apply_noop(record, subject.as_deref(), value),
-            Key::DeleteSubject { subject } => self.apply_delete(&Subject::new(&subject), value),
+            Key::DeleteSubject { subject } => self.apply_delete(&Subject::new(subject), value),
             Key::ClearSubject { subject } => {
                 if value.is_some() {
-                    self.clear(&Subject::new(&subject))?;
+                    self.clear(&Subject::new(subject))?;
                 }
                 Ok(())
             }
-            Key::Context { context, .. } => Ok(self.apply_context(&context, value.is_some())?),
+            Key::Context { context, .. } => Ok(self.apply_context(context, value.is_some())?),
         }
     }
 
@@ -145,23 +132,28 @@ impl State<'_> {
         &mut self,
         record: &LogRecord<'_>,
         place: &Place,
-        value: Option<&[u8]>,
+        value: Option<&Result<ReadSchema, Oddity>>,
     ) -> Result<(), Stop> {
         let (subject, number) = place;
         // Ours mend what was ignored; others' leave a mark that is mended for nothing, once.
         if record.own && self.get(keys::ignored(place))?.is_some() {
             self.delete(keys::ignored(place));
         }
-        let Some(bytes) = value else {
+        let Some(value) = value else {
             let mut chunk = self.chunk(subject, keys::chunk_of(*number))?;
             return Ok(self.remove(place, &mut chunk)?);
         };
-        let value: SchemaValue = read(bytes)?;
-        let id = i32::try_from(value.id)
+        let ReadSchema {
+            id,
+            content,
+            deleted,
+            extra,
+        } = value.as_ref().map_err(|oddity| *oddity)?;
+        let deleted = *deleted;
+        let id = i32::try_from(*id)
             .ok()
             .filter(|id| *id >= 1)
             .ok_or(Oddity::OutOfRange)?;
-        let content = content_of(&value);
         let context = subject.context();
         let seen = self.context_row(context)?;
         // An id above all that were seen is not held: the usual case is spared a look.
@@ -191,7 +183,7 @@ impl State<'_> {
             .as_ref()
             .filter(|former| former.id == id && former.guid == content.guid);
         if let Some(former) = same {
-            self.hold_on(place, former, value.deleted, record.timestamp)?;
+            self.hold_on(place, former, deleted, record.timestamp)?;
         } else {
             if former.is_some() {
                 self.remove(place, &mut chunk)?;
@@ -199,26 +191,21 @@ impl State<'_> {
             }
             // A GUID's parts have no separators, and some are only told: another content may have
             // this one. Then it is the one that is held.
-            let held = self.held_as(context, id, row.as_ref(), &content)?;
-            let content = held.as_deref().unwrap_or(&content);
+            let held = self.held_as(context, id, row.as_ref(), content)?;
+            let content = held.as_deref().unwrap_or(content);
             for reference in &content.references {
                 let referenced = (subject.sibling(&reference.subject), reference.version);
                 self.put(keys::referrer(&referenced, place), Vec::new());
             }
-            self.hold(place, id, content, value.deleted, record.timestamp, row);
+            self.hold(place, id, content, deleted, record.timestamp, row);
         }
-        let extra = Extra {
-            md5: value.md5,
-            offset: value.offset,
-            ts: value.ts,
-        };
         chunk.set(VersionRow {
             number: *number,
             id,
             guid: content.guid,
-            deleted: value.deleted,
+            deleted,
             timestamp: record.timestamp,
-            extra: (extra != Extra::default()).then(|| Box::new(extra)),
+            extra: (*extra != Extra::default()).then(|| Box::new(extra.clone())),
         });
         self.put_chunk(subject, keys::chunk_of(*number), &chunk);
         Ok(())
@@ -373,27 +360,4 @@ impl State<'_> {
         }
         Ok(())
     }
-}
-
-fn content_of(value: &SchemaValue) -> Content {
-    let mut content = Content::new(
-        value.schema_type.as_deref().unwrap_or(AVRO),
-        &value.schema,
-        value.references.clone(),
-        value.metadata.clone(),
-        value.rule_set.clone(),
-    );
-    // Where values of the metadata are encrypted, the digest of the plain ones is written beside.
-    let encrypted = value
-        .metadata
-        .as_ref()
-        .is_some_and(|m| m.properties.get("__enc__").is_some_and(|v| v == "true"));
-    if encrypted
-        && let Some(md5) = &value.md5
-        && let Ok(bytes) = base64::engine::general_purpose::STANDARD.decode(md5)
-        && let Ok(bytes) = <[u8; 16]>::try_from(bytes)
-    {
-        content.guid = Guid::from_bytes(bytes);
-    }
-    content
 }

@@ -34,7 +34,7 @@ pub(super) struct Key(Vec<u8>);
 
 impl Key {
     fn of(kind: u8) -> Self {
-        let mut bytes = Vec::with_capacity(48);
+        let mut bytes = Vec::with_capacity(64);
         bytes.push(kind);
         Self(bytes)
     }
@@ -48,11 +48,11 @@ impl Key {
 
     /// A text whose end is open.
     fn start(mut self, text: &str) -> Self {
-        for byte in text.bytes() {
-            self.0.push(byte);
-            if byte == 0 {
-                self.0.push(0xFF);
+        for (n, part) in text.split('\0').enumerate() {
+            if n > 0 {
+                self.0.extend_from_slice(&[0, 0xFF]);
             }
+            self.0.extend_from_slice(part.as_bytes());
         }
         self
     }

@@ -36,7 +36,7 @@ impl State<'_> {
     /// # Errors
     /// They can't be read.
     pub fn own_settings(&self, scope: Option<&Subject>) -> Result<Option<Settings>, StateError> {
-        self.get(keys::settings(scope))?
+        self.get_scope(keys::settings(scope))?
             .map(|value| {
                 serde_json::from_slice(&value).map_err(|_| StateError::Garbled { what: "settings" })
             })
@@ -48,7 +48,7 @@ impl State<'_> {
     /// # Errors
     /// It can't be read.
     pub fn own_mode(&self, scope: Option<&Subject>) -> Result<Option<Mode>, StateError> {
-        self.get(keys::mode(scope))?
+        self.get_scope(keys::mode(scope))?
             .map(|value| {
                 std::str::from_utf8(&value)
                     .ok()

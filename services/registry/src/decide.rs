@@ -16,6 +16,7 @@ mod tags;
 pub use compatibility::{Verdict, compare_all, compare_one};
 pub use configure::{SettingsChange, delete_settings, put_settings, read_settings};
 pub use delete::{delete_context, delete_subject, delete_version};
+pub use draft::reads::Reads;
 pub use draft::{Draft, Normal};
 pub use look_up::{Found, VersionId, find_version, look_up};
 pub(crate) use mend::mend;

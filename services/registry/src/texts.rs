@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use meshwork_avro::{Guid, ParseOptions, Schema, Strictness, guid};
+use quick_cache::Weighter;
 use quick_cache::sync::Cache;
-use quick_cache::{Equivalent, Weighter};
 
 use crate::content::{AVRO, Content};
 use crate::record::Reference;
@@ -23,12 +23,6 @@ const KEPT_DIGESTS: usize = 65_536;
 /// What a graph takes for each byte of its text, and without one: measured generously.
 const PER_BYTE: u64 = 8;
 const PER_GRAPH: u64 = 1_024;
-
-/// Memory for new texts, bytes: what 128 clients register at once, twenty times over.
-const KEPT_NEW_BYTES: u64 = 16 << 20;
-
-/// What a new text takes for each of its bytes: the graph, the key, and the text in three forms.
-const PER_NEW_BYTE: u64 = PER_BYTE + 4;
 
 /// References followed from one schema to the next.
 const MAX_DEPTH: usize = 64;
@@ -52,33 +46,6 @@ impl Weighter<ByContent, Graph> for Bytes {
     fn weight(&self, _: &ByContent, graph: &Graph) -> u64 {
         (graph.text_bytes as u64)
             .saturating_mul(PER_BYTE)
-            .saturating_add(PER_GRAPH)
-    }
-}
-
-/// A new text without references, and how it is read: all that its graph depends on.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct ByText {
-    text: Box<str>,
-    strict: bool,
-}
-
-#[derive(Hash)]
-struct Asked<'a> {
-    text: &'a str,
-    strict: bool,
-}
-
-impl Equivalent<ByText> for Asked<'_> {
-    fn equivalent(&self, key: &ByText) -> bool {
-        self.strict == key.strict && *self.text == *key.text
-    }
-}
-
-impl Weighter<ByText, Arc<NewText>> for Bytes {
-    fn weight(&self, key: &ByText, _: &Arc<NewText>) -> u64 {
-        (key.text.len() as u64)
-            .saturating_mul(PER_NEW_BYTE)
             .saturating_add(PER_GRAPH)
     }
 }
@@ -129,12 +96,10 @@ impl NewText {
     }
 }
 
-/// Parsed schemas of stored contents, kept for the next who needs them, and new texts, which are
-/// looked at several times until they are stored.
+/// Parsed schemas of stored contents, kept for the next who needs them.
 #[derive(Debug)]
 pub struct Texts {
     parsed: Cache<ByContent, Graph, Bytes>,
-    new: Cache<ByText, Arc<NewText>, Bytes>,
     digests: Cache<ByContent, Digest>,
 }
 
@@ -151,7 +116,6 @@ impl Default for Texts {
     fn default() -> Self {
         Self {
             parsed: Cache::with_weighter(4_096, KEPT_BYTES, Bytes),
-            new: Cache::with_weighter(1_024, KEPT_NEW_BYTES, Bytes),
             digests: Cache::new(KEPT_DIGESTS),
         }
     }
@@ -177,12 +141,6 @@ impl Texts {
         references: &[Reference],
         strictness: Strictness,
     ) -> Result<Arc<NewText>, Refusal> {
-        let strict = strictness == Strictness::Strict;
-        // What references name may be another schema the next time.
-        let kept = references.is_empty();
-        if kept && let Some(read) = self.new.get(&Asked { text, strict }) {
-            return Ok(read);
-        }
         let mut followed = Followed {
             path: Vec::new(),
             seen: BTreeSet::new(),
@@ -194,13 +152,9 @@ impl Texts {
             strictness,
             ..ParseOptions::default()
         };
-        let schema = Schema::parse_with(text, &options).map_err(Refusal::invalid_schema)?;
-        let read = Arc::new(NewText::new(schema));
-        if kept {
-            let text = text.into();
-            self.new.insert(ByText { text, strict }, Arc::clone(&read));
-        }
-        Ok(read)
+        Schema::parse_with(text, &options)
+            .map(|schema| Arc::new(NewText::new(schema)))
+            .map_err(Refusal::invalid_schema)
     }
 
     /// Forgets all graphs: what a version refers to is another one now.

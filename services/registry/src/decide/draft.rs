@@ -1,5 +1,7 @@
 //! A schema as a request brings it, and what it is once read.
 
+pub(super) mod reads;
+
 use std::sync::Arc;
 
 use meshwork_avro::{Schema, Strictness};
@@ -13,6 +15,7 @@ use crate::refusal::{Code, Refusal};
 use crate::state::{State, StateError};
 use crate::subject::Subject;
 use crate::texts::{NewText, Texts};
+use reads::Reads;
 
 /// Kinds that are kept and served as they are, and not read.
 const UNREAD: [&str; 2] = ["JSON", "PROTOBUF"];
@@ -41,6 +44,9 @@ pub struct Draft {
     pub schema_tags_to_remove: Option<Vec<SchemaTags>>,
     /// Whether inline tags of the latest version are to be carried on.
     pub propagate_schema_tags: Option<bool>,
+    /// What was made of the text.
+    #[serde(skip)]
+    pub reads: Reads,
 }
 
 /// Whether texts are brought into Confluent's normal form.
@@ -236,7 +242,15 @@ impl Draft {
         if strictness == Strictness::Strict {
             live_only(state, subject, &references)?;
         }
-        let read = texts.parse_new(state, subject, self.text(), &references, strictness)?;
+        let read = match self.reads.of(self.text(), strictness) {
+            Some(read) if references.is_empty() => read,
+            _ => {
+                let text = self.text();
+                let read = texts.parse_new(state, subject, text, &references, strictness)?;
+                self.reads.keep(text, &references, strictness, &read);
+                read
+            }
+        };
         let text = match normal {
             Normal::AsWritten => read.written(),
             Normal::Normalized => {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use meshwork_model::name::SchemaId;
 use reqwest::Method;
+use reqwest::header::HeaderValue;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -21,6 +22,7 @@ pub(crate) type Answer<T> = Result<T, RegistryClientError>;
 #[derive(Clone)]
 pub struct RegistryClient {
     pub(crate) inner: Arc<Inner>,
+    claimed: Option<HeaderValue>,
 }
 
 pub(crate) struct Inner {
@@ -55,6 +57,7 @@ impl RegistryClient {
             unavailable: config.unavailable_for.get(),
         };
         Ok(Self {
+            claimed: None,
             inner: Arc::new(Inner {
                 transport: Transport::new(config)?,
                 startup_timeout: config.startup_timeout.get(),
@@ -68,6 +71,16 @@ impl RegistryClient {
                 ),
             }),
         })
+    }
+
+    /// The same client, which says with each request in whose name it asks, such as `user@host`.
+    /// Meshwork's registry notes it, as a claim, where it does not know who asks; others pass over it.
+    #[must_use]
+    pub fn claimed_by(&self, who: &str) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            claimed: HeaderValue::from_bytes(who.as_bytes()).ok(),
+        }
     }
 
     /// Where the registry is, without credentials, comma-separated.
@@ -253,7 +266,8 @@ impl RegistryClient {
     }
 
     pub(crate) async fn send<T: DeserializeOwned>(&self, request: Request<'_>) -> Answer<T> {
-        self.inner.transport.send(&request).await
+        let claimed = self.claimed.as_ref();
+        self.inner.transport.send(&request, claimed).await
     }
 }
 

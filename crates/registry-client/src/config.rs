@@ -29,6 +29,15 @@ pub struct RegistryClientConfig {
     /// `MESHWORK_REGISTRY_CA_FILE`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
+    /// File of the certificate (PEM) that is shown to a registry that asks for one, with those up to
+    /// its authority; needs `key_file`. Both are read once, at the start.
+    /// `--registry-certificate-file`, `MESHWORK_REGISTRY_CERTIFICATE_FILE`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate_file: Option<PathBuf>,
+    /// File of the certificate's private key (PEM), not encrypted. `--registry-key-file`,
+    /// `MESHWORK_REGISTRY_KEY_FILE`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_file: Option<PathBuf>,
     /// Limit for one request, answer included. Default `10s`: a registry that forwards to its
     /// writer and waits for Kafka answers well within it.
     pub timeout: HumanDuration,
@@ -64,6 +73,8 @@ impl Default for RegistryClientConfig {
             password: None,
             bearer_token: None,
             ca_file: None,
+            certificate_file: None,
+            key_file: None,
             timeout: HumanDuration::from_secs(10),
             connect_timeout: HumanDuration::from_secs(3),
             retries: 4,

@@ -12,6 +12,7 @@ pub mod mesh;
 pub mod registration;
 mod scopes;
 pub mod stored;
+mod tls;
 mod transport;
 
 pub use answers::{CompatibilityAnswer, Reference, Registered, StoredSchema};

@@ -1,7 +1,5 @@
 //! One request to one of several instances: bounded time, bounded answer, bounded retries.
 
-use std::io::Read as _;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -13,8 +11,12 @@ use serde::de::DeserializeOwned;
 use crate::answers::ErrorAnswer;
 use crate::config::RegistryClientConfig;
 use crate::error::RegistryClientError;
+use crate::tls;
 
 const CONTENT_TYPE: &str = "application/vnd.schemaregistry.v1+json";
+
+/// In whose name is asked, for a registry that does not know who asks.
+const CLAIMED: &str = "Meshwork-Claimed-By";
 
 #[derive(Clone)]
 pub(crate) struct Transport {
@@ -98,26 +100,6 @@ fn endpoint(text: &str, config: &RegistryClientConfig) -> Result<Endpoint, Regis
     })
 }
 
-/// Largest file of certificates read; the bundle of all public authorities has 250 KiB.
-const MAX_CA_BYTES: u64 = 4 << 20;
-
-fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, RegistryClientError> {
-    let bad = |why: String| RegistryClientError::File {
-        option: "ca_file",
-        path: path.to_owned(),
-        why,
-    };
-    let mut pem = Vec::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(MAX_CA_BYTES).read_to_end(&mut pem))
-        .map_err(|e| bad(e.to_string()))?;
-    let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|e| bad(chain(&e)))?;
-    if certificates.is_empty() {
-        return Err(bad("it holds no certificate in PEM form".to_owned()));
-    }
-    Ok(certificates)
-}
-
 /// `%41` to `A`; anything else stays as it is.
 fn percent_decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
@@ -150,15 +132,12 @@ impl Transport {
                 why: "none is given".to_owned(),
             });
         }
-        let mut http = Client::builder()
+        let http = Client::builder()
             .timeout(config.timeout.get())
             .connect_timeout(config.connect_timeout.get())
             .redirect(reqwest::redirect::Policy::limited(3))
             .user_agent(concat!("meshwork/", env!("CARGO_PKG_VERSION")));
-        if let Some(path) = &config.ca_file {
-            http = http.tls_certs_merge(certificates(path)?);
-        }
-        let http = http
+        let http = tls::with(http, config)?
             .build()
             .map_err(|e| RegistryClientError::Setup(chain(&e)))?;
         Ok(Self {
@@ -200,13 +179,14 @@ impl Transport {
     pub(crate) async fn send<T: DeserializeOwned>(
         &self,
         request: &Request<'_>,
+        claimed: Option<&header::HeaderValue>,
     ) -> Result<T, RegistryClientError> {
         let waits = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(100))
             .with_max_delay(Duration::from_secs(2))
             .with_jitter()
             .with_max_times(usize::try_from(self.retries).unwrap_or(usize::MAX));
-        (|| self.attempt(request))
+        (|| self.attempt(request, claimed))
             .retry(waits)
             .when(|failure| matches!(failure, Attempt::Again { .. }))
             .notify(|failure, wait| {
@@ -226,14 +206,18 @@ impl Transport {
             })
     }
 
-    async fn attempt<T: DeserializeOwned>(&self, request: &Request<'_>) -> Result<T, Attempt> {
+    async fn attempt<T: DeserializeOwned>(
+        &self,
+        request: &Request<'_>,
+        claimed: Option<&header::HeaderValue>,
+    ) -> Result<T, Attempt> {
         let at = self.current.load(Ordering::Relaxed) % self.endpoints.len();
         let Some(endpoint) = self.endpoints.get(at) else {
             return Err(Attempt::Done(RegistryClientError::Setup(
                 "no registry URL".to_owned(),
             )));
         };
-        let answer = self.exchange(endpoint, request).await;
+        let answer = self.exchange(endpoint, request, claimed).await;
         if matches!(answer, Err(Attempt::Again { .. })) {
             // Whoever sees the failure first moves all on; the others find it moved.
             let _ = self.current.compare_exchange(
@@ -250,6 +234,7 @@ impl Transport {
         &self,
         endpoint: &Endpoint,
         request: &Request<'_>,
+        claimed: Option<&header::HeaderValue>,
     ) -> Result<T, Attempt> {
         let base = || endpoint.url.as_str().trim_end_matches('/').to_owned();
         let again = |detail: String| Attempt::Again {
@@ -278,6 +263,9 @@ impl Transport {
             builder = builder.header(header::AUTHORIZATION, value.clone());
         } else if let Some((user, password)) = &endpoint.user {
             builder = builder.basic_auth(user, password.as_deref());
+        }
+        if let Some(who) = claimed {
+            builder = builder.header(CLAIMED, who);
         }
         if let Some(body) = &request.body {
             builder = builder
@@ -338,7 +326,7 @@ impl Transport {
 }
 
 /// An error with its causes on one line; reqwest's own text says little without them.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -172,6 +172,10 @@ pub async fn apply_products(
     products: &[Product],
     mut progress: impl FnMut(Progress<'_>) + Send,
 ) -> Result<Vec<Applied>, ApplyError> {
+    let context = &ApplyContext {
+        registry: context.registry.claimed_by(&context.who),
+        ..context.clone()
+    };
     let foreseen = plan_products(&context.kafka, &context.registry, products).await?;
     if foreseen.is_refused() {
         return Err(ApplyError::Refused(foreseen));

@@ -238,8 +238,17 @@ impl Config {
                 kept.clone_from(given);
             }
         }
-        if args.registry_ca_file.is_some() {
-            client.ca_file.clone_from(&args.registry_ca_file);
+        for (given, kept) in [
+            (&args.registry_ca_file, &mut client.ca_file),
+            (
+                &args.registry_certificate_file,
+                &mut client.certificate_file,
+            ),
+            (&args.registry_key_file, &mut client.key_file),
+        ] {
+            if given.is_some() {
+                kept.clone_from(given);
+            }
         }
         Ok(())
     }
@@ -337,10 +346,12 @@ mod tests {
                 bootstrap_server: Some("flag:1".into()),
                 properties: vec![("security.protocol".into(), "ssl".into())],
                 registry_user: Some("ann".into()),
+                registry_key_file: Some("ann.key".into()),
                 ..ConnectArgs::default()
             })
             .unwrap();
         assert_eq!(config.registry_client().user.as_deref(), Some("ann"));
+        assert_eq!(config.registry_client().key_file, Some("ann.key".into()));
         assert_eq!(config.kafka.bootstrap_servers, "flag:1");
         assert_eq!(config.kafka.properties["security.protocol"], "ssl");
         assert_eq!(config.registry_client().urls, ["http://file:2"]);

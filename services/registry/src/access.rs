@@ -40,3 +40,4 @@ pub(crate) use gate::{Access, Caller, gate};
 pub(crate) use identify::{PRINCIPAL, Peer, SharedPeer};
 pub(crate) use meshwork_tls::{Named, Reloaded};
 pub(crate) use metrics::AccessMetrics;
+pub(crate) use principal::is_name;

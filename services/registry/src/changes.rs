@@ -24,11 +24,12 @@ use meshwork_registry_client::{MeshError, MeshWriter};
 use crate::actor::Actor;
 use crate::decide::{self, Draft, Normal, Terms};
 use crate::election::group_of;
+use crate::record::OWN_HEADER;
 use crate::refusal::Refusal;
 use crate::shared::Shared;
 use crate::standing::Standing;
 use crate::subject::{DEFAULT_CONTEXT, Subject};
-use crate::writer::{ACTOR_HEADER, REAFFIRM, WRITER_HEADER, Writer};
+use crate::writer::{ACTOR_HEADER, CLAIMED_HEADER, REAFFIRM, Writer};
 use tell::{OwnRecord, tell};
 
 /// Limit for one question to Kafka.
@@ -275,7 +276,7 @@ impl Teller {
     fn tell_all(&self, records: &[InRecord]) -> Result<Vec<ToldOf>, Failure> {
         let mut out = Vec::new();
         for record in records {
-            let (Some(key), Some(instance)) = (&record.key, record.header(WRITER_HEADER)) else {
+            let (Some(key), Some(instance)) = (&record.key, record.header(OWN_HEADER)) else {
                 continue;
             };
             let instance = String::from_utf8_lossy(instance);
@@ -287,7 +288,8 @@ impl Teller {
                 value: record.value.as_deref().filter(|value| !value.is_empty()),
                 instance: &instance,
             };
-            let actor = Actor::from_header(record.header(ACTOR_HEADER));
+            let actor =
+                Actor::from_headers(record.header(ACTOR_HEADER), record.header(CLAIMED_HEADER));
             let told = self
                 .shared
                 .read(|state| tell(&own, &actor, state, &self.shared.texts))?;

@@ -23,7 +23,7 @@ use crate::state::State;
 use crate::texts::Texts;
 use group::{Decided, Job};
 pub(crate) use taken::Taken;
-pub(crate) use worker::{ACTOR_HEADER, REAFFIRM, WRITER_HEADER, Worker};
+pub(crate) use worker::{ACTOR_HEADER, CLAIMED_HEADER, REAFFIRM, Worker};
 
 /// Changes that wait while an instance takes over; longer, and the client is told to come back.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -116,7 +116,7 @@ impl Writer {
                 Code::NoWriter,
                 match error {
                     mpsc::error::TrySendError::Full(_) => {
-                        "too many changes are waiting to be written (registry.max_waiting_writes)"
+                        "too many changes are waiting to be written (registry.service.max_waiting_writes)"
                     }
                     mpsc::error::TrySendError::Closed(_) => "the registry is shutting down",
                 },

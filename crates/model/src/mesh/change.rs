@@ -13,7 +13,7 @@ pub struct ProductChange {
     pub id: String,
     /// When.
     pub at: Timestamp,
-    /// Who made it.
+    /// Who made it; where the registry does not ask who its clients are, who they say they are.
     pub who: String,
     /// The product version, where there is one.
     pub urn: Option<Urn>,

@@ -353,6 +353,36 @@ fn a_file_of_certificates_that_holds_none_is_named() {
     }
 }
 
+#[test]
+fn a_certificate_without_its_key_is_no_use() {
+    for (certificate, key, said) in [
+        (
+            Some("/a"),
+            None,
+            "certificate_file /a can't be used: key_file is not given",
+        ),
+        (
+            None,
+            Some("/b"),
+            "key_file /b can't be used: certificate_file is not given",
+        ),
+        (
+            Some("/nonexistent"),
+            Some("/b"),
+            "certificate_file /nonexistent can't be used",
+        ),
+        (Some("/dev/null"), Some("/b"), "it holds no certificate"),
+    ] {
+        let config = RegistryClientConfig {
+            certificate_file: certificate.map(Into::into),
+            key_file: key.map(Into::into),
+            ..RegistryClientConfig::default()
+        };
+        let error = RegistryClient::new(&config).err().unwrap().to_string();
+        assert!(error.contains(said), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn a_registry_that_compares_with_one_version_only_is_asked_for_the_latest() {
     let stub = Stub::new(|_, path| {

@@ -40,6 +40,12 @@ pub(crate) struct ConnectArgs {
     /// Certificates (PEM) that the registry's is trusted by, beside the system's.
     #[arg(long, env = "MESHWORK_REGISTRY_CA_FILE", value_name = "FILE")]
     pub(crate) registry_ca_file: Option<PathBuf>,
+    /// The certificate (PEM) that is shown to a registry that asks for one; needs its key.
+    #[arg(long, env = "MESHWORK_REGISTRY_CERTIFICATE_FILE", value_name = "FILE")]
+    pub(crate) registry_certificate_file: Option<PathBuf>,
+    /// The certificate's private key (PEM), not encrypted.
+    #[arg(long, env = "MESHWORK_REGISTRY_KEY_FILE", value_name = "FILE")]
+    pub(crate) registry_key_file: Option<PathBuf>,
     /// A librdkafka property; may be given again.
     #[arg(short = 'X', value_name = "KEY=VALUE", value_parser = property)]
     pub(crate) properties: Vec<(String, String)>,

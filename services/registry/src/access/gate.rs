@@ -240,10 +240,9 @@ pub(crate) async fn gate(Held(api): Held<Api>, request: Request, next: Next) -> 
         inner.note(&principal, &asked, &refusal);
         return refusal.into_response();
     }
-    parts.extensions.insert(Actor {
-        name: principal.name().into(),
-        how: principal.how(),
-    });
+    parts
+        .extensions
+        .insert(Actor::known(principal.name(), principal.how()));
     parts.extensions.insert(Caller {
         principal: principal.clone(),
         access: api.access.clone(),

@@ -79,7 +79,11 @@ pub(super) fn tell(
     };
     Ok(Told {
         change,
-        event: Some(event(record, actor, done)),
+        event: Some(event(
+            record,
+            actor,
+            done.with("claimed", actor.claimed.as_deref()),
+        )),
     })
 }
 
@@ -207,7 +211,7 @@ fn announce(
     Ok(Some(ProductChange {
         id: AuditEvent::id_of_change(record.topic, 0, record.offset),
         at: record.at,
-        who: actor.name.to_string(),
+        who: actor.who().to_owned(),
         urn: urn_of(subject),
         consumers: Vec::new(),
         change: Change::SchemaChange(SchemaChange {

@@ -15,6 +15,7 @@ use super::body::collect;
 use super::routes::Api;
 use super::tls::Outgoing;
 use crate::access::{Caller, PRINCIPAL, in_words};
+use crate::actor::CLAIMED;
 use crate::refusal::{Code, Refusal};
 
 /// Confluent's: a request with it is not passed on again.
@@ -26,11 +27,12 @@ pub(super) const OFFSET: HeaderName = HeaderName::from_static("meshwork-offset")
 /// A read that must not miss what the log shows at this offset.
 pub(super) const MIN_OFFSET: HeaderName = HeaderName::from_static("meshwork-min-offset");
 
-/// What goes along with a request, as Confluent's instances do it.
-const PASSED: [HeaderName; 5] = [
+/// What goes along with a request, as with Confluent's instances; and in whose name it is asked.
+const PASSED: [HeaderName; 6] = [
     header::CONTENT_TYPE,
     header::ACCEPT,
     header::AUTHORIZATION,
+    CLAIMED,
     HeaderName::from_static("x-request-id"),
     HeaderName::from_static("confluent-accept-unknown-properties"),
 ];

@@ -14,16 +14,16 @@ use super::takeover::{Failure, Office, foreign_writer, look_out, take_over};
 use crate::actor::Actor;
 use crate::election::{Lease, Vote};
 use crate::metrics::WriteOutcome;
-use crate::record::Record;
+use crate::record::{OWN_HEADER, Record};
 use crate::refusal::{Code, Refusal};
 use crate::shared::Shared;
 use crate::standing::Standing;
 
-/// Header of our own records: the instance that wrote.
-pub(crate) const WRITER_HEADER: &str = "meshwork-writer";
-
 /// Header of our own records: who asked for the change, where that is known.
 pub(crate) const ACTOR_HEADER: &str = "meshwork-actor";
+
+/// Header of our own records: who somebody says they are who is not known.
+pub(crate) const CLAIMED_HEADER: &str = "meshwork-claimed-by";
 
 /// Pause before an elected instance that failed tries again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -316,11 +316,15 @@ async fn commit(
 /// A record of ours.
 pub(super) fn out(shared: &Shared, record: &Record, actor: Option<&Actor>) -> OwnedOutRecord {
     let mut headers = vec![(
-        WRITER_HEADER.to_owned(),
+        OWN_HEADER.to_owned(),
         Bytes::copy_from_slice(shared.instance.as_bytes()),
     )];
     if let Some(actor) = actor {
         headers.push((ACTOR_HEADER.to_owned(), Bytes::from(actor.to_header())));
+        headers.extend(actor.claimed.as_deref().map(|claimed| {
+            let claimed = Bytes::copy_from_slice(claimed.as_bytes());
+            (CLAIMED_HEADER.to_owned(), claimed)
+        }));
     }
     OwnedOutRecord {
         topic: shared.config.topic.as_str().into(),

@@ -4,6 +4,7 @@ mod audit;
 mod basic;
 mod bearer;
 mod certificate;
+mod our_client;
 mod reserved;
 mod rules;
 mod stock;

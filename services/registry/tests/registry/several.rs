@@ -293,9 +293,11 @@ async fn each_change_is_told_once() {
         registry.kill().await;
         registry = start().await;
     }
-    registry
-        .ok("PUT", "/config/s", Some(json!({ "compatibility": "NONE" })))
-        .await;
+    let request = registry
+        .request("PUT".parse().unwrap(), "/config/s")
+        .header("Meshwork-Claimed-By", "ann@host")
+        .body(json!({ "compatibility": "NONE" }).to_string());
+    assert_eq!(answer(request).await.0, 200);
     let topic = "mesh.catalog.changes";
     let told = kafka.read_until(topic, expected.len()).await;
     let reader = MeshReader::<ProductChange>::new(registry.client());
@@ -340,6 +342,12 @@ async fn each_change_is_told_once() {
         events.iter().any(set).then_some(events)
     })
     .await;
+    let set = |event: &&AuditEvent| event.action == AuditAction::SetConfig;
+    let event = events.iter().find(set).unwrap();
+    assert_eq!(
+        (&*event.actor, &*event.details["claimed"]),
+        ("anonymous", "ann@host")
+    );
     let registered = events
         .iter()
         .filter(|event| event.action == AuditAction::Register)

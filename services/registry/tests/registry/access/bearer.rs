@@ -20,7 +20,7 @@ use crate::signer::Signer;
 const CHALLENGE: &str = r#"Bearer realm="registry""#;
 const INVALID: &str = r#"Bearer realm="registry", error="invalid_token""#;
 
-fn claims(who: &str) -> Value {
+pub(super) fn claims(who: &str) -> Value {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap()

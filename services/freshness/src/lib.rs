@@ -26,6 +26,6 @@ pub use decoder::{Decoder, NotRead};
 pub use error::FreshnessError;
 pub use handle::{Handle, SLICES_MINUTES_MAX};
 pub use http::{SliceView, SloView};
-pub use service::{Deps, Service};
+pub use service::{Context, Service};
 pub use shard::{Progress, Shard, StoredPages, store_options};
 pub use shared::Shared;

@@ -44,7 +44,7 @@ const BATCHES_WAITING: usize = 4;
 
 /// What the role stands on.
 #[derive(Clone, Debug)]
-pub struct Deps {
+pub struct Context {
     /// The cluster.
     pub kafka: KafkaConfig,
     /// The registry.
@@ -61,7 +61,7 @@ pub struct Deps {
 #[derive(Debug)]
 pub struct Service {
     config: Config,
-    deps: Deps,
+    context: Context,
     shared: Arc<Shared>,
     latch: Option<Latch>,
 }
@@ -83,15 +83,15 @@ impl Service {
     ///
     /// # Errors
     /// None at present.
-    pub fn new(config: Config, deps: Deps) -> Result<(Self, Handle), FreshnessError> {
+    pub fn new(config: Config, context: Context) -> Result<(Self, Handle), FreshnessError> {
         let shared = Arc::new(Shared::new());
-        let latch = deps
+        let latch = context
             .readiness
             .latch("freshness: preparing topics and schemas");
         let handle = Handle::new(Arc::clone(&shared));
         let service = Self {
             config,
-            deps,
+            context,
             shared,
             latch: Some(latch),
         };
@@ -172,7 +172,7 @@ impl Service {
     }
 
     async fn try_prepare(&self) -> Result<Prepared, FreshnessError> {
-        let admin = Admin::new(&self.deps.kafka)?;
+        let admin = Admin::new(&self.context.kafka)?;
         control::ensure(&admin, ControlTopic::Catalog).await?;
         let shards = control::ensure(&admin, ControlTopic::Observations).await?;
         for topic in [ControlTopic::SloSlices, ControlTopic::SloStatus] {
@@ -186,7 +186,7 @@ impl Service {
             }
         }
         control::ensure(&admin, ControlTopic::SloAlerts).await?;
-        let registry = &self.deps.registry;
+        let registry = &self.context.registry;
         let subject = |topic: ControlTopic| format!("{}-value", topic.name());
         let writers = Writers {
             slices: MeshWriter::register(registry, &subject(ControlTopic::SloSlices)).await?,
@@ -195,7 +195,7 @@ impl Service {
         };
         let observations =
             MeshWriter::register(registry, &subject(ControlTopic::Observations)).await?;
-        let producer = Producer::new(&self.deps.kafka, &ProducerOptions::default())?;
+        let producer = Producer::new(&self.context.kafka, &ProducerOptions::default())?;
         let epoch = WallClock.now().as_millis();
         let instance = self.config.instance();
         Ok(Prepared {
@@ -247,9 +247,9 @@ impl Service {
     ) -> Result<(), FreshnessError> {
         // The catalog first: whatever is observed must find its product.
         let (versions, version) = watch::channel(0_u64);
-        let reader = MeshReader::<ProductAnnouncement>::new(self.deps.registry.clone());
+        let reader = MeshReader::<ProductAnnouncement>::new(self.context.registry.clone());
         let (following, chase) = follower(prepared.announced.clone(), reader);
-        let (kafka, end) = (self.deps.kafka.clone(), stop.clone());
+        let (kafka, end) = (self.context.kafka.clone(), stop.clone());
         tasks.spawn(async move {
             let tell = |_| versions.send_modify(|v| *v = v.saturating_add(1));
             following.run(&kafka, end, tell).await
@@ -260,7 +260,7 @@ impl Service {
         self.say("freshness: opening its stores");
         let mut senders = BTreeMap::new();
         let mut assigned = Vec::new();
-        let statuses = MeshReader::<SloStatus>::new(self.deps.registry.clone());
+        let statuses = MeshReader::<SloStatus>::new(self.context.registry.clone());
         for number in 0..prepared.shards {
             let shard = self.open(number, prepared, discard.remove(&number)).await?;
             assigned.push(Assigned {
@@ -275,7 +275,7 @@ impl Service {
             let publisher = Publisher {
                 shard: number,
                 store: shard.store().clone(),
-                kafka: self.deps.kafka.clone(),
+                kafka: self.context.kafka.clone(),
                 writers: prepared.writers.clone(),
                 statuses: statuses.clone(),
                 every: self.config.commit_every,
@@ -285,7 +285,7 @@ impl Service {
             tasks.spawn(publisher.run(stop.clone()));
             let worker = Worker {
                 shards: prepared.shards,
-                registry: self.deps.registry.clone(),
+                registry: self.context.registry.clone(),
                 decoder: prepared.decoder.clone(),
                 announced: prepared.announced.clone(),
                 chase: chase.clone(),
@@ -312,7 +312,7 @@ impl Service {
     ) -> Result<(), FreshnessError> {
         self.say("freshness: reading mesh.observations");
         let began = Instant::now();
-        let log = LogReader::start(&self.deps.kafka, assigned, ReaderOptions::default())?;
+        let log = LogReader::start(&self.context.kafka, assigned, ReaderOptions::default())?;
         let (caught_up, mut catches_up) = watch::channel(None);
         tasks.spawn(pump(log, senders, caught_up, stop.clone()));
         let shared = Arc::clone(&self.shared);
@@ -337,10 +337,10 @@ impl Service {
         self.say("freshness: asking the brokers for ends");
         let mut observer = Observer {
             config: self.config.clone(),
-            kafka: self.deps.kafka.clone(),
-            registry: self.deps.registry.clone(),
+            kafka: self.context.kafka.clone(),
+            registry: self.context.registry.clone(),
             admin: prepared.admin.clone(),
-            clock: Arc::clone(&self.deps.clock),
+            clock: Arc::clone(&self.context.clock),
             announced: prepared.announced.clone(),
             shared: Arc::clone(&self.shared),
             sink: prepared.sink.clone(),
@@ -349,7 +349,7 @@ impl Service {
         first_failure(tasks, observer.start(stop)).await?;
         let ticks = ticker::run(
             prepared.sink.clone(),
-            Arc::clone(&self.deps.clock),
+            Arc::clone(&self.context.clock),
             prepared.shards,
             millis(self.config.tick_every),
             stop.clone(),
@@ -377,7 +377,7 @@ impl Service {
         discard: Option<String>,
     ) -> Result<Shard, FreshnessError> {
         let dir = self
-            .deps
+            .context
             .data_dir
             .join("freshness")
             .join(format!("shard-{number}"));

@@ -156,7 +156,7 @@ fn run_freshness(
     shared: &Shared,
     parts: &mut Parts,
 ) -> anyhow::Result<meshwork_freshness::Handle> {
-    let context = meshwork_freshness::Deps {
+    let context = meshwork_freshness::Context {
         kafka: shared.kafka.clone(),
         registry: shared.registry.clone(),
         clock: shared.clock.clone(),

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use meshwork_freshness::{Config, Deps, Service, Span};
+use meshwork_freshness::{Config, Context, Service, Span};
 use meshwork_kafka::{
     Admin, Assigned, From, KafkaConfig, LogReader, NewTopic, OutRecord, Producer, ProducerOptions,
     ReaderOptions, control,
@@ -76,7 +76,7 @@ fn service_process() {
         .unwrap();
     let _logging = meshwork_telemetry::logging::init(&logging, "freshness").unwrap();
     let dir = PathBuf::from(var("FRESHNESS_DIR"));
-    let deps = Deps {
+    let context = Context {
         kafka: KafkaConfig::new(var("FRESHNESS_KAFKA")),
         registry: RegistryClient::new(&RegistryClientConfig::new(var("FRESHNESS_REGISTRY")))
             .unwrap(),
@@ -93,7 +93,7 @@ fn service_process() {
         commit_every: Duration::from_millis(50),
         ..Config::default()
     };
-    let (service, _handle) = Service::new(config, deps).unwrap();
+    let (service, _handle) = Service::new(config, context).unwrap();
     runtime
         .block_on(service.run(CancellationToken::new()))
         .unwrap();

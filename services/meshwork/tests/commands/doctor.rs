@@ -197,7 +197,7 @@ async fn topics_that_would_lose_something() {
         &report,
         "schemas-topic",
         "warning",
-        &["one-replica", "1 replicas on 3 brokers"],
+        &["one-replica", "1 replica on 3 brokers"],
     );
 }
 

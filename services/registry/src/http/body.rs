@@ -104,7 +104,7 @@ pub(super) async fn collect(body: Body, limit: usize) -> Result<Bytes, Refusal> 
             if error.downcast_ref::<LengthLimitError>().is_some() {
                 Refusal::new(
                     Code::TooLarge,
-                    format!("request body is larger than {limit} bytes (registry.max_body_bytes)"),
+                    format!("request body is larger than {limit} bytes (registry.service.max_body_bytes)"),
                 )
             } else {
                 Refusal::new(

@@ -109,7 +109,7 @@ async fn pass(api: &Api, mut request: Request, next: Next) -> Result<Response, R
         .map_err(|_| {
             Refusal::new(
                 Code::RequestTimeout,
-                format!("the request was not answered within {limit:?} (registry.request_timeout)"),
+                format!("the request was not answered within {limit:?} (registry.service.request_timeout)"),
             )
         })
 }
@@ -135,7 +135,7 @@ async fn wait_for(api: &Api, offset: i64) -> Result<(), Refusal> {
             Refusal::new(
                 Code::NoWriter,
                 format!(
-                    "this instance has read {} up to offset {read}, and {offset} did not come within {limit:?} (registry.min_offset_timeout); ask again, or another instance",
+                    "this instance has read {} up to offset {read}, and {offset} did not come within {limit:?} (registry.service.min_offset_timeout); ask again, or another instance",
                     api.shared.config.topic
                 ),
             )

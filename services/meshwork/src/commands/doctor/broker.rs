@@ -8,6 +8,7 @@ use meshwork_model::topic::ControlTopic;
 
 use super::report::{Code, Finding};
 use crate::config::Config;
+use crate::output::counted;
 
 /// Longest wait for one answer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -35,7 +36,10 @@ pub(super) async fn reachable(
             findings.push(Finding::ok(
                 Code::NoBroker,
                 place,
-                format!("{} brokers answer, cluster {id}", cluster.brokers.len()),
+                format!(
+                    "{} in cluster {id}",
+                    counted(cluster.brokers.len(), "broker")
+                ),
             ));
             Ok(Some(cluster))
         }
@@ -160,8 +164,8 @@ fn layout(name: &str, looked: &Looked, brokers: usize) -> Finding {
             Code::SchemasTopic,
             name,
             format!(
-                "{} replicas on {brokers} brokers: if that broker is lost, so is every schema",
-                info.replication
+                "{} on {brokers} brokers: if that broker is lost, so is every schema",
+                counted(info.replication, "replica")
             ),
             format!("kafka-reassign-partitions.sh with {wanted} replicas for {name} partition 0"),
         );
@@ -175,8 +179,8 @@ fn layout(name: &str, looked: &Looked, brokers: usize) -> Finding {
             Code::SchemasTopic,
             name,
             format!(
-                "{} replicas in sync and min.insync.replicas={least}: nothing can be registered",
-                info.in_sync
+                "{} in sync and min.insync.replicas={least}: nothing can be registered",
+                counted(info.in_sync, "replica")
             ),
             "start the brokers that are down; the registry goes on by itself",
         );
@@ -192,7 +196,10 @@ fn layout(name: &str, looked: &Looked, brokers: usize) -> Finding {
     Finding::ok(
         Code::SchemasTopic,
         name,
-        format!("one partition, {} replicas in sync", info.in_sync),
+        format!(
+            "one partition, {} in sync",
+            counted(info.in_sync, "replica")
+        ),
     )
 }
 

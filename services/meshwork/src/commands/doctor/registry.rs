@@ -10,6 +10,7 @@ use meshwork_registry_client::{
 use super::report::{Code, Finding};
 use crate::commands::schema::{Graphs, Pages};
 use crate::config::Config;
+use crate::output::counted;
 
 /// Schemas that are told one by one; the others are counted.
 const TOLD: usize = 20;
@@ -188,8 +189,8 @@ async fn schemas(
             Code::OldSchema,
             place,
             format!(
-                "{} more schemas that today's parser refuses",
-                refused - TOLD
+                "{} that today's parser refuses",
+                counted(refused - TOLD, "more schema")
             ),
             "as above",
         ));
@@ -198,7 +199,10 @@ async fn schemas(
         findings.push(Finding::ok(
             Code::OldSchema,
             place,
-            format!("today's parser takes all {looked} schemas that were read"),
+            format!(
+                "today's parser takes each of {} that were read",
+                counted(looked, "schema")
+            ),
         ));
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use serde::Serialize;
 
 use crate::args::Output;
-use crate::output::print_value;
+use crate::output::{counted, print_value};
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -185,9 +185,9 @@ pub(super) fn show(findings: &[Finding], output: Output) -> anyhow::Result<()> {
     }
     let count = |state| findings.iter().filter(|f| f.state == state).count();
     eprintln!(
-        "{} errors, {} warnings",
-        count(State::Error),
-        count(State::Warning)
+        "{}, {}",
+        counted(count(State::Error), "error"),
+        counted(count(State::Warning), "warning")
     );
     Ok(())
 }

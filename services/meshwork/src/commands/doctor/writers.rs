@@ -6,16 +6,15 @@ use meshwork_kafka::{
     Admin, Assigned, From, InRecord, Isolation, KafkaError, LogReader, ReaderOptions,
 };
 use meshwork_model::time::Timestamp;
+use meshwork_registry::record::OWN_HEADER;
 use serde_json::Value;
 
 use super::report::{Code, Finding};
 use crate::config::Config;
+use crate::output::counted;
 
 /// The consumer group in which Confluent's registry and Karapace elect their leader.
 const OTHERS: &str = "schema-registry";
-
-/// Header of every record that a Meshwork registry writes: the instance's name.
-const OWN_HEADER: &str = "meshwork-writer";
 
 /// Key of the record by which a Meshwork registry says that it was elected.
 const ELECTION: &[u8] = br#"{"keytype":"NOOP","subject":"__meshwork","magic":0}"#;
@@ -190,9 +189,9 @@ fn judge(topic: &str, since: &SinceElection, members: &[String]) -> Vec<Finding>
             Code::TwoWriters,
             format!("{topic} offset {first}"),
             format!(
-                "{} records are not Meshwork's and were written after its writer at {url} was \
-                 elected (offset {offset}); the first has key {key}{when}",
-                since.foreign
+                "{} of others, written after Meshwork's writer at {url} was elected (offset \
+                 {offset}); the first has key {key}{when}",
+                counted(since.foreign, "record")
             ),
             "find who wrote them (another registry, or a tool) and stop it; then restart \
              Meshwork's writer, which takes what they say into account, with --force-takeover \

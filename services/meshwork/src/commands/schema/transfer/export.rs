@@ -18,6 +18,7 @@ use super::order::order;
 use super::portable::{ConfigLine, Counts, FORMAT, Header, Line, ModeLine, in_words};
 use crate::args::ExportArgs;
 use crate::config::Config;
+use crate::output::counted;
 
 /// Versions under way between registry and file.
 const CHUNK: usize = 500;
@@ -66,11 +67,14 @@ pub(crate) async fn export(args: &ExportArgs, config: &Config) -> anyhow::Result
         write_file(&registry, &spool, args, everything).await?
     };
     eprintln!(
-        "{} versions of {} subjects, {} configurations and {} modes of {}",
-        counts.versions,
-        spool.subjects.iter().collect::<BTreeSet<_>>().len(),
-        counts.configurations,
-        counts.modes,
+        "{} of {}, {} and {} of {}",
+        counted(counts.versions, "version"),
+        counted(
+            spool.subjects.iter().collect::<BTreeSet<_>>().len(),
+            "subject"
+        ),
+        counted(counts.configurations, "configuration"),
+        counted(counts.modes, "mode"),
         registry.urls()
     );
     Ok(Exit::Done)
@@ -317,7 +321,7 @@ async fn write(
             }
         })
         .await?;
-        for line in found.into_iter().filter(|line| !line.config.is_empty()) {
+        for line in found.into_iter().filter(is_said) {
             put(&mut out, &Line::Config(line))?;
             counts.configurations += 1;
         }
@@ -332,6 +336,10 @@ async fn write(
         })
         .await?;
         for line in found.into_iter().flatten() {
+            // What all contexts have from the start.
+            if line.scope.as_deref() == Some(EVERY_CONTEXT) && line.mode == "READWRITE" {
+                continue;
+            }
             if matches!(line.mode.as_str(), "IMPORT" | "FORWARD") {
                 eprintln!(
                     "{} is in mode {}, which is not taken along",
@@ -347,6 +355,17 @@ async fn write(
     put(&mut out, &Line::End(counts))?;
     out.flush()?;
     Ok(counts)
+}
+
+/// Whether a configuration says anything that is not so from the start: a registry answers for all
+/// contexts though nobody has set anything there.
+fn is_said(line: &ConfigLine) -> bool {
+    let default = || {
+        let level = line.config.get("compatibilityLevel");
+        line.config.len() == 1 && level.is_some_and(|level| level == "BACKWARD")
+    };
+    let everywhere = line.scope.as_deref() == Some(EVERY_CONTEXT);
+    !(line.config.is_empty() || everywhere && default())
 }
 
 fn put(out: &mut impl Write, line: &Line) -> anyhow::Result<()> {

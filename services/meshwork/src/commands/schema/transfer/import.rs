@@ -17,7 +17,7 @@ use super::source::Source;
 use super::survey::{Survey, Todo, survey};
 use crate::args::{ImportArgs, Output};
 use crate::config::Config;
-use crate::output::print_value;
+use crate::output::{counted, print_value};
 
 /// Lines of one kind that are said; the others are counted.
 const SAID: usize = 20;
@@ -88,8 +88,8 @@ fn check(args: &ImportArgs, found: &Survey) -> anyhow::Result<()> {
     if !found.clashes.is_empty() {
         say(&found.clashes);
         bail!(
-            "{} contradictions between {} and the registry: nothing was changed",
-            found.clashes.len(),
+            "{} between {} and the registry: nothing was changed",
+            counted(found.clashes.len(), "contradiction"),
             args.file.display()
         );
     }
@@ -97,9 +97,9 @@ fn check(args: &ImportArgs, found: &Survey) -> anyhow::Result<()> {
     if adds && !found.surplus.is_empty() && !args.force {
         say(&found.surplus);
         bail!(
-            "the registry has {} versions of subjects in {} that the file lacks: --force adds the \
-             file's beside them",
-            found.surplus.len(),
+            "the registry has {} of subjects in {} that the file lacks: --force adds the file's \
+             beside them",
+            counted(found.surplus.len(), "version"),
             args.file.display()
         );
     }
@@ -179,7 +179,10 @@ async fn verify(registry: &RegistryClient, source: &Source) -> anyhow::Result<()
         return Ok(());
     }
     say(&wrong);
-    bail!("read back, {} versions are not as in the file", wrong.len())
+    bail!(
+        "read back, {} not as in the file",
+        counted(wrong.len(), "version")
+    )
 }
 
 /// The first signal ends the import in order; the second at once.
@@ -210,8 +213,10 @@ fn show(summary: &Summary, output: Output) -> anyhow::Result<()> {
     }
     let would = if summary.dry_run { "would be " } else { "" };
     let mut line = format!(
-        "{} versions: {would}{} registered, {} unchanged",
-        summary.versions, summary.registered, summary.unchanged
+        "{}: {would}{} registered, {} unchanged",
+        counted(summary.versions, "version"),
+        summary.registered,
+        summary.unchanged
     );
     if summary.deleted > 0 {
         line.push_str(&format!(", {} deleted as in the file", summary.deleted));

@@ -49,6 +49,12 @@ impl Content {
 }
 
 impl Content {
+    /// Whether two contents of one GUID are the same schema. The GUID's parts have no separators,
+    /// and the kind is none of them.
+    pub(crate) fn means(&self, other: &Self) -> bool {
+        self.kind == other.kind && self.text == other.text && self.references == other.references
+    }
+
     /// Digest of what gives an id its meaning: the text and the references. Unlike the GUID, whose
     /// parts have no separators, it tells apart references that run together as the same bytes.
     pub(crate) fn meaning(&self) -> Guid {

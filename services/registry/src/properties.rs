@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use crate::config::Config;
 use crate::decide::{
     self, Decision, Draft, Normal, Registration, SettingsChange, Terms, VersionId, delete_subject,
-    delete_version, put_mode, put_settings, register,
+    delete_version, look_up, put_mode, put_settings, register,
 };
 use crate::fuzzing::check;
 use crate::record::{Mode, Record, Reference};
@@ -476,8 +476,24 @@ fn references_that_run_together_never_share_an_id() {
     let (one, other) = (referring("ab", "c"), referring("a", "bc"));
     let decision = asked(&world, "one", &one).unwrap();
     let first = world.write(decision);
-    let refusal = asked(&world, "other", &other).unwrap_err();
-    assert_eq!(refusal.code, Code::NotPermitted);
+    // Neither under another subject, nor under the one that has it.
+    for subject in ["other", "one"] {
+        let refusal = asked(&world, subject, &other).unwrap_err();
+        assert_eq!(refusal.code, Code::NotPermitted, "{subject}");
+    }
+    let (state, subject) = (world.state(), Subject::new("one"));
+    let find = |draft: &Draft| {
+        look_up(
+            &state,
+            &world.texts,
+            &subject,
+            draft,
+            Normal::AsWritten,
+            true,
+        )
+    };
+    assert_eq!(find(&one).unwrap().1.id, first.id);
+    assert_eq!(find(&other).unwrap_err().code, Code::SchemaNotFound);
     for permanent in [false, true] {
         let decision = delete_subject(&world.state(), &Subject::new("one"), permanent);
         world.write(decision.unwrap());

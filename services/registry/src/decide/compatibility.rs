@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::str::FromStr as _;
 
 use meshwork_avro::compatibility::{Existing, Verdict as AvroVerdict, check};
-use meshwork_avro::{CompatibilityLevel, Kind, Schema, Strictness};
+use meshwork_avro::{CompatibilityLevel, Kind, Schema};
 
-use super::draft::{Draft, Normal, Parsed, empty};
+use super::draft::{Draft, Normal, Parsed, empty, strictness};
 use super::look_up::VersionId;
 use crate::content::{AVRO, Content};
 use crate::record::Settings;
@@ -53,10 +53,10 @@ pub fn compare_all(
     draft: &Draft,
     normal: Normal,
 ) -> Result<Verdict, Refusal> {
-    let parsed = read(state, texts, subject, draft, normal)?;
+    let settings = state.settings_of(subject)?;
+    let parsed = read(state, texts, subject, &settings, draft, normal)?;
     let versions = state.subject(subject)?.unwrap_or_default();
     let live: Vec<_> = versions.live().rev().collect();
-    let settings = state.settings_of(subject)?;
     verdict(state, texts, subject, &settings, &parsed, &live)
 }
 
@@ -82,8 +82,8 @@ pub fn compare_one(
                 .ok_or_else(|| Refusal::version_not_found(version))?,
         ),
     };
-    let parsed = read(state, texts, subject, draft, normal)?;
     let settings = state.settings_of(subject)?;
+    let parsed = read(state, texts, subject, &settings, draft, normal)?;
     let found: Vec<_> = found.into_iter().collect();
     verdict(state, texts, subject, &settings, &parsed, &found)
 }
@@ -93,13 +93,14 @@ fn read(
     state: &State<'_>,
     texts: &Texts,
     subject: &Subject,
+    settings: &Settings,
     draft: &Draft,
     normal: Normal,
 ) -> Result<Parsed, Refusal> {
     let normal = normal.or_settings(state, subject)?;
     let draft = draft.clone().with_tags(state, texts, subject)?;
     let parsed = draft
-        .read(state, texts, subject, normal, Strictness::Strict)?
+        .read(state, texts, subject, normal, strictness(settings))?
         .ok_or_else(empty)?;
     parsed.avro()?;
     Ok(parsed)

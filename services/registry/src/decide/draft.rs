@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::rules;
 use super::tags::{self, SchemaTags};
 use crate::content::{AVRO, Content};
-use crate::record::{Metadata, Reference, RuleSet};
+use crate::record::{Metadata, Reference, RuleSet, Settings};
 use crate::refusal::{Code, Refusal};
 use crate::state::{State, StateError};
 use crate::subject::Subject;
@@ -56,6 +56,15 @@ pub enum Normal {
     AsWritten,
     /// In normal form.
     Normalized,
+}
+
+/// How strictly a new schema is read: settings may let in what Avro's specification refuses.
+pub(super) fn strictness(settings: &Settings) -> Strictness {
+    if settings.validate_new_schemas == Some(false) {
+        Strictness::Stored
+    } else {
+        Strictness::Strict
+    }
 }
 
 /// The version that a draft asks for.

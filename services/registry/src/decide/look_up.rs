@@ -177,7 +177,7 @@ fn look_up_within(
         let Some(parsed) = parsed else {
             return Ok(None);
         };
-        let row = match same(&versions, &parsed, deleted) {
+        let row = match same(state, name, &versions, &parsed, deleted)? {
             Some(row) => Some(row),
             None => equivalent(state, texts, name, &versions, &parsed, deleted, None)?,
         };
@@ -232,13 +232,20 @@ impl Normal {
 
 /// The newest version with exactly this content.
 pub(super) fn same<'a>(
+    state: &State<'_>,
+    name: &Subject,
     subject: &'a SubjectState,
     parsed: &Parsed,
     deleted: bool,
-) -> Option<&'a VersionRow> {
-    counting(subject, deleted)
-        .rev()
-        .find(|version| version.guid == parsed.content.guid)
+) -> Result<Option<&'a VersionRow>, StateError> {
+    for version in counting(subject, deleted).rev() {
+        if version.guid == parsed.content.guid
+            && state.content_of(name, version)?.means(&parsed.content)
+        {
+            return Ok(Some(version));
+        }
+    }
+    Ok(None)
 }
 
 /// The newest version that means the same: equal as parsed, or one whose references the text has

@@ -6,7 +6,7 @@ use meshwork_avro::Strictness;
 
 use super::compatibility::require_compatible;
 use super::delete::bury;
-use super::draft::{Asked, Draft, Normal, empty};
+use super::draft::{Asked, Draft, Normal, empty, strictness};
 use super::look_up::{VERSION_PROPERTY, completed, equivalent, is_equivalent, same};
 use super::mode::{in_context, writable};
 use super::{Decision, TENANT, context_key, mark, write};
@@ -115,7 +115,7 @@ fn already_there(
             _ => None,
         }
     } else {
-        match same(versions, &parsed, false) {
+        match same(state, subject, versions, &parsed, false)? {
             Some(version) => Some(version),
             None => equivalent(state, texts, subject, versions, &parsed, false, None)?,
         }
@@ -156,12 +156,7 @@ pub(super) fn register_new(
         (draft, Normal::AsWritten, Strictness::Stored)
     } else {
         let draft = populate(state, texts, subject, draft, versions, &settings, next)?;
-        let strictness = if settings.validate_new_schemas == Some(false) {
-            Strictness::Stored
-        } else {
-            Strictness::Strict
-        };
-        (draft, terms.normal, strictness)
+        (draft, terms.normal, strictness(&settings))
     };
     let parsed = draft
         .read(state, texts, subject, normal, strictness)?
@@ -171,7 +166,8 @@ pub(super) fn register_new(
     let known = state.id_of(subject.context(), &parsed.content.guid)?;
     let id = asked_id.or(known);
     if asked == Asked::Any {
-        let mut there = same(versions, &parsed, false).filter(|there| id == Some(there.id));
+        let mut there =
+            same(state, subject, versions, &parsed, false)?.filter(|there| id == Some(there.id));
         if there.is_none() {
             there = equivalent(state, texts, subject, versions, &parsed, false, id)?;
         }
@@ -301,11 +297,7 @@ fn check_id(
 ) -> Result<(), Refusal> {
     let context = subject.context();
     match state.id(context, id)? {
-        Some(entry)
-            if entry.content.guid != content.guid
-                || entry.content.kind != content.kind
-                || entry.content.meaning() != content.meaning() =>
-        {
+        Some(entry) if entry.content.guid != content.guid || !entry.content.means(content) => {
             let context = subject.context_scope();
             Err(Refusal::not_permitted(format!(
                 "Overwrite new schema with id {id} in context {} is not permitted.",

@@ -19,6 +19,9 @@ use crate::subject::{DEFAULT_CONTEXT, Subject};
 
 type Answer = Result<Json, Refusal>;
 
+/// An id that no more versions hold has them listed at once; with more, a thread of its own does.
+const FEW_HOLDERS: u64 = 64;
+
 /// Most subjects that are told beside a schema.
 const MOST_WITH_SCHEMA: usize = 1_000;
 
@@ -204,23 +207,52 @@ pub(super) async fn text_by_id(
     })
 }
 
-/// The versions that hold an id in the context where it is found, live ones unless all are asked
-/// for, in the order of subject and version. The subject that is asked for only says where to look:
-/// so it is in Confluent's registry, and whether it holds the id is whether it is among them.
-fn holders<'s>(
-    state: &'s State<'_>,
-    caller: &'s Caller,
+/// The id in the context where it is found. The subject that is asked for only says where to look:
+/// so it is in Confluent's registry, and whether it holds the id is whether it is among the holders.
+fn held(
+    state: &State<'_>,
+    caller: &Caller,
     id: &str,
     parameters: &Parameters,
-) -> Result<Holders<'s>, Refusal> {
+) -> Result<IdEntry, Refusal> {
     let id = id_of(id).map_err(|refusal| match refusal.code {
         Code::SchemaNotFound => Refusal::no_such_schema(),
         _ => refusal,
     })?;
     let found = find(state, id, parameters.text("subject"))?.ok_or_else(Refusal::no_such_schema)?;
-    let entry = readable(state, caller, found, id)?.entry;
+    Ok(readable(state, caller, found, id)?.entry)
+}
+
+/// Lists the versions that hold an id, live ones unless all are asked for, in the order of subject
+/// and version.
+async fn list_holders(
+    api: Api,
+    caller: Caller,
+    id: String,
+    parameters: Parameters,
+    list: fn(&Parameters, Holders<'_>) -> Result<Json, StateError>,
+) -> Answer {
     let deleted = parameters.flag("deleted");
-    Ok(readable_holders(state, caller, &entry, deleted))
+    let at_once = api.shared.read(|state| {
+        let entry = held(state, &caller, &id, &parameters)?;
+        let count = entry
+            .live
+            .saturating_add(if deleted { entry.deleted } else { 0 });
+        if count > FEW_HOLDERS {
+            return Ok(None);
+        }
+        let holders = readable_holders(state, &caller, &entry, deleted);
+        Ok(Some(list(&parameters, holders)?))
+    })?;
+    if let Some(answer) = at_once {
+        return Ok(answer);
+    }
+    let page = api.shared.read_apart(move |state| {
+        let entry = held(state, &caller, &id, &parameters)?;
+        let holders = readable_holders(state, &caller, &entry, deleted);
+        Ok(list(&parameters, holders)?)
+    });
+    page.await
 }
 
 /// The versions that hold an id, of subjects that the caller may read.
@@ -263,13 +295,12 @@ pub(super) async fn subjects_of_id(
     Path(id): Path<String>,
     parameters: Parameters,
 ) -> Answer {
-    let page = api.shared.read_apart(move |state| {
-        let subjects = subjects(holders(state, &caller, &id, &parameters)?);
-        let subjects = parameters.try_page(subjects, MOST)?;
+    list_holders(api, caller, id, parameters, |parameters, holders| {
+        let subjects = parameters.try_page(subjects(holders), MOST)?;
         let subjects: Vec<&str> = subjects.iter().map(Subject::as_str).collect();
         Ok(Json::of(&subjects))
-    });
-    page.await
+    })
+    .await
 }
 
 pub(super) async fn versions_of_id(
@@ -278,8 +309,8 @@ pub(super) async fn versions_of_id(
     Path(id): Path<String>,
     parameters: Parameters,
 ) -> Answer {
-    let page = api.shared.read_apart(move |state| {
-        let holders = parameters.try_page(holders(state, &caller, &id, &parameters)?, MOST)?;
+    list_holders(api, caller, id, parameters, |parameters, holders| {
+        let holders = parameters.try_page(holders, MOST)?;
         let places: Vec<PlaceAnswer<'_>> = holders
             .iter()
             .map(|holder| PlaceAnswer {
@@ -288,8 +319,8 @@ pub(super) async fn versions_of_id(
             })
             .collect();
         Ok(Json::of(&places))
-    });
-    page.await
+    })
+    .await
 }
 
 /// The ids of a GUID that the caller may read, by context.

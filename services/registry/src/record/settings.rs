@@ -24,10 +24,10 @@ pub struct Settings {
     /// Whether schemas are stored in normal form unasked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub normalize: Option<bool>,
-    /// Kept for others.
+    /// Whether names of fields that metadata reserve are watched over.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validate_fields: Option<bool>,
-    /// Kept for others.
+    /// `false`: names and defaults of new schemas may be what Avro's specification refuses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validate_new_schemas: Option<bool>,
     /// Kept for others.

@@ -1,5 +1,7 @@
 //! `/schemas/ids/…` and `/schemas/guids/…`.
 
+use serde_json::{Value, json};
+
 use crate::harness::Registry;
 use crate::script::play;
 
@@ -122,5 +124,31 @@ async fn inline_tags_are_told_where_they_are_asked_for() {
         "#,
     )
     .await;
+    registry.stop().await;
+}
+
+/// More versions than are listed at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn ids_that_many_versions_hold_are_listed_alike() {
+    let registry = Registry::start().await;
+    let subjects: Vec<String> = (0..70).map(|n| format!("s{n:02}")).collect();
+    for subject in &subjects {
+        assert_eq!(registry.register(subject, "\"string\"").await, 1);
+    }
+    let place = |subject: &String| json!({"subject": subject, "version": 1});
+    let versions: Vec<Value> = subjects.iter().map(place).collect();
+    let get = async |path: &str| registry.ok("GET", path, None).await;
+    assert_eq!(get("/schemas/ids/1/subjects").await, json!(subjects));
+    assert_eq!(get("/schemas/ids/1/versions").await, json!(versions));
+    let page = get("/schemas/ids/1/versions?offset=64&limit=3").await;
+    assert_eq!(page, json!(versions[64..67]));
+    // Of those that are left, few enough are live; with the soft-deleted ones they are many.
+    for subject in &subjects[..10] {
+        let path = format!("/subjects/{subject}");
+        registry.ok("DELETE", &path, None).await;
+    }
+    assert_eq!(get("/schemas/ids/1/subjects").await, json!(subjects[10..]));
+    let all = get("/schemas/ids/1/subjects?deleted=true").await;
+    assert_eq!(all, json!(subjects));
     registry.stop().await;
 }

@@ -49,6 +49,40 @@ async fn verdicts_are_those_of_a_registration() {
     registry.stop().await;
 }
 
+/// A check is as strict as the registration that it is asked instead of.
+#[tokio::test(flavor = "multi_thread")]
+async fn new_schemas_are_judged_as_strictly_as_the_settings_say() {
+    let registry = Registry::start().await;
+    let default = json!({"type": "record", "name": "R", "fields": [{"name": "f", "type": "int", "default": "x"}]});
+    let name = json!({"type": "record", "name": "R", "namespace": "a-b", "fields": []});
+    for bad in [default, name] {
+        let body = json!({"schema": bad.to_string()});
+        play(
+            &registry,
+            &format!(
+                r#"
+                POST /compatibility/subjects/s/versions/latest {body} ~> 422 {{"error_code": 42201}}
+                POST /compatibility/subjects/s/versions {body} ~> 422 {{"error_code": 42201}}
+                PUT /config {{"validateNewSchemas": false}} ~> 200 {{"validateNewSchemas": false}}
+                POST /compatibility/subjects/s/versions/latest {body} => 200 {{"is_compatible": true}}
+                POST /compatibility/subjects/s/versions?verbose=true {body} => 200 {{"is_compatible": true, "messages": []}}
+                # The subject's own say goes before.
+                PUT /config/s {{"validateNewSchemas": true}} ~> 200 {{"validateNewSchemas": true}}
+                POST /compatibility/subjects/s/versions {body} ~> 422 {{"error_code": 42201}}
+                POST /subjects/s/versions {body} ~> 422 {{"error_code": 42201}}
+                POST /subjects/t/versions {body} ~> 200 {{"version": 1}}
+                DELETE /subjects/t => 200 [1]
+                DELETE /subjects/t?permanent=true => 200 [1]
+                DELETE /config/s ~> 200 {{"validateNewSchemas": true}}
+                DELETE /config ~> 200 {{"validateNewSchemas": false}}
+                "#
+            ),
+        )
+        .await;
+    }
+    registry.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn registrations_are_refused_with_every_reason() {
     let registry = Registry::start().await;

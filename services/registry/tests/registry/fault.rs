@@ -88,9 +88,13 @@ async fn a_write_of_unknown_fate_never_gives_an_id_twice() {
     let mut registry = registry;
     for _ in 0..2 {
         for (id, text) in &texts {
-            let answer = registry
-                .ok("GET", &format!("/schemas/ids/{id}"), None)
-                .await;
+            // The last write's transaction may have ended only just now.
+            let path = format!("/schemas/ids/{id}");
+            let answer = wait_for("the registry to have read the log", || async {
+                let (status, answer) = registry.call("GET", &path, None).await;
+                (status == 200).then_some(answer)
+            })
+            .await;
             assert_eq!(answer["schema"], json!(text));
         }
         registry.stop().await;

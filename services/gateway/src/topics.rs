@@ -19,6 +19,7 @@ struct Known {
     names: HashMap<Uuid, Arc<str>>,
     ids: HashMap<Arc<str>, Uuid>,
     order: VecDeque<Uuid>,
+    partitions: HashMap<Arc<str>, i32>,
 }
 
 impl Topics {
@@ -34,13 +35,25 @@ impl Topics {
         self.known.read().names.get(id).cloned()
     }
 
-    /// The name, if a broker has told of a topic that is called so.
-    pub(crate) fn known(&self, name: &str) -> Option<Arc<str>> {
+    /// The name, and how many partitions there are, if a broker has told of a topic that is called so.
+    pub(crate) fn known(&self, name: &str) -> Option<(Arc<str>, i32)> {
         let known = self.known.read();
-        known
-            .ids
-            .get_key_value(name)
-            .map(|(name, _)| Arc::clone(name))
+        let (name, partitions) = known.partitions.get_key_value(name)?;
+        Some((Arc::clone(name), *partitions))
+    }
+
+    /// Notes how many partitions a topic has.
+    pub(crate) fn has(&self, name: &str, partitions: usize) {
+        let partitions = i32::try_from(partitions).unwrap_or(i32::MAX);
+        if self.known.read().partitions.get(name) == Some(&partitions) {
+            return;
+        }
+        let mut known = self.known.write();
+        if known.partitions.len() >= self.most && !known.partitions.contains_key(name) {
+            // Topics that are still used are told of again.
+            known.partitions.clear();
+        }
+        known.partitions.insert(name.into(), partitions);
     }
 
     /// Notes a topic. Gives whether the name had another id before: the topic was made anew.
@@ -89,5 +102,18 @@ mod tests {
         assert_eq!(topics.name(&[1; 16]), None);
         assert_eq!(topics.name(&[2; 16]).as_deref(), Some("a"));
         assert!(!topics.learn([0; 16], "none"));
+    }
+
+    #[test]
+    fn what_no_broker_has_told_of_is_not_known() {
+        let topics = Topics::new(2);
+        topics.has("a", 3);
+        topics.has("a", 6);
+        assert_eq!(topics.known("a"), Some(("a".into(), 6)));
+        assert_eq!(topics.known("b"), None);
+        topics.has("b", 1);
+        topics.has("c", 1);
+        assert!(topics.known("c").is_some());
+        assert_eq!(topics.known("a"), None, "bounded");
     }
 }

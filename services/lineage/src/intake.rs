@@ -19,6 +19,7 @@ use crate::book::{Book, Draft};
 use crate::collect::{
     TRANSACTIONAL_IDS, declared, group_detail, job_details, observed, polled, withdrawn,
 };
+use crate::covered::Covered;
 use crate::fold::AS_OF;
 use crate::graph::Graph;
 use crate::groups::Poll;
@@ -177,8 +178,13 @@ impl Intake {
         if !shows || crate::node::of_topic(&seen.topic).is_none() {
             return Ok(None);
         }
-        let covered = draft.covered(&seen.topic, seen.partition)?;
-        for sighting in observed(&observation, covered) {
+        let sightings = if seen.records > 0 {
+            observed(&observation, draft.covered(&seen.topic, seen.partition)?)
+        } else {
+            // Nothing is counted, and nothing has to be remembered.
+            observed(&observation, &mut Covered::default())
+        };
+        for sighting in sightings {
             draft.sighted(&observation.source, &sighting)?;
         }
         if !seen.jobs.is_empty() {

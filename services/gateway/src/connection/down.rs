@@ -289,6 +289,9 @@ impl Down {
             }
             ApiKey::METADATA => {
                 let learn = |topic: metadata::MetadataTopic<'_>| {
+                    if let (0, Some(name)) = (topic.error_code, topic.name) {
+                        self.shared.topics.has(name, topic.partitions);
+                    }
                     if let (0, Some(name), Some(id)) = (topic.error_code, topic.name, topic.id) {
                         self.shared.learn_topic(id, name);
                     }

@@ -20,7 +20,13 @@ use super::reading::{Place, SET_MAX};
 use crate::products::Products;
 use crate::topics::Topics;
 
-/// Names of topics that are real: those that a broker has told of, and products. A client can't
+/// A topic's name, and how many partitions it has.
+type Topic = (Arc<str>, i32);
+
+/// Partitions that a product may have until a broker tells.
+const PARTITIONS_UNTOLD: i32 = 1_000;
+
+/// Topics and partitions that are real: those that a broker has told of, and products. A client can't
 /// make up others. The mesh's and Kafka's own are left out.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Names<'s> {
@@ -29,22 +35,42 @@ pub(crate) struct Names<'s> {
 }
 
 impl Names<'_> {
-    pub(super) fn of(&self, topic: TopicRef<'_>) -> Option<Arc<str>> {
-        let name = match topic {
-            TopicRef::Id(id) => self.topics.name(&id)?,
-            TopicRef::Name(name) => self
-                .topics
-                .known(name)
-                .or_else(|| Some(Arc::clone(&self.products.of(name)?.topic)))?,
+    /// The topic's name, and how many partitions it has.
+    pub(super) fn of(&self, topic: TopicRef<'_>) -> Option<Topic> {
+        let known = match topic {
+            TopicRef::Id(id) => self.named(&self.topics.name(&id)?)?,
+            TopicRef::Name(name) => self.named(name)?,
         };
-        let is_inside = name.starts_with("mesh.") || name.starts_with('_');
-        (!is_inside).then_some(name)
+        let is_inside = known.0.starts_with("mesh.") || known.0.starts_with('_');
+        (!is_inside).then_some(known)
+    }
+
+    /// Who commits what another has read does not ask for Metadata of it.
+    fn named(&self, name: &str) -> Option<Topic> {
+        self.topics.known(name).or_else(|| {
+            let product = self.products.of(name)?;
+            Some((Arc::clone(&product.topic), PARTITIONS_UNTOLD))
+        })
+    }
+
+    /// Partitions one after the other; those of one topic stand together.
+    pub(super) fn places<'n>(self) -> impl FnMut(TopicRef<'n>, i32) -> Option<Place> {
+        let mut last: Option<(TopicRef<'n>, Option<Topic>)> = None;
+        move |topic, partition| {
+            if last.as_ref().is_none_or(|(known, _)| *known != topic) {
+                last = Some((topic, self.of(topic)));
+            }
+            let (name, partitions) = last.as_ref()?.1.as_ref()?;
+            (0..*partitions)
+                .contains(&partition)
+                .then(|| (Arc::clone(name), partition))
+        }
     }
 
     fn all<'n>(&self, names: impl Iterator<Item = &'n str>) -> Vec<Arc<str>> {
         names
             .take(SET_MAX)
-            .filter_map(|name| self.of(TopicRef::Name(name)))
+            .filter_map(|name| Some(self.of(TopicRef::Name(name))?.0))
             .collect()
     }
 
@@ -52,19 +78,12 @@ impl Names<'_> {
         &self,
         offsets: impl Iterator<Item = (TopicRef<'n>, i32, i64)>,
     ) -> Vec<(Place, i64)> {
-        let mut last: Option<(TopicRef<'_>, Option<Arc<str>>)> = None;
-        let mut known = Vec::new();
-        for (topic, partition, offset) in offsets.take(SET_MAX) {
-            if last.as_ref().is_none_or(|(known, _)| *known != topic) {
-                last = Some((topic, self.of(topic)));
-            }
-            if let Some((_, Some(name))) = &last
-                && offset >= 0
-            {
-                known.push(((Arc::clone(name), partition), offset));
-            }
-        }
-        known
+        let mut place = self.places();
+        offsets
+            .take(SET_MAX)
+            .filter(|(_, _, offset)| *offset >= 0)
+            .filter_map(|(topic, partition, offset)| Some((place(topic, partition)?, offset)))
+            .collect()
     }
 }
 
@@ -296,11 +315,12 @@ fn taken(
     names: Names<'_>,
 ) -> Vec<(Place, i64)> {
     let mut refused: HashSet<Place> = HashSet::new();
+    let mut place = names.places();
     for (topic, partition, error_code) in answer.partitions() {
         if error_code != 0
-            && let Some(name) = names.of(topic)
+            && let Some(place) = place(topic, partition)
         {
-            refused.insert((name, partition));
+            refused.insert(place);
         }
     }
     offsets

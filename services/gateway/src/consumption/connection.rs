@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use meshwork_pipeline::ProducerTag;
 use meshwork_wire::protocol::fetch::{FetchAnswerStart, FetchRequest};
-use meshwork_wire::protocol::{ApiKey, RequestHeader, TopicRef};
+use meshwork_wire::protocol::{ApiKey, RequestHeader};
 use parking_lot::Mutex;
 
 use super::ask::{self, Granted, Learn, Names, Said};
@@ -80,25 +80,18 @@ impl Connection {
         let mut fetch = state
             .reading
             .begin(request.session_id, request.session_epoch);
-        let mut last: Option<(TopicRef<'_>, Option<Arc<str>>)> = None;
-        let mut name = |topic| {
-            if last.as_ref().is_none_or(|(known, _)| *known != topic) {
-                last = Some((topic, names.of(topic)));
-            }
-            last.as_ref().and_then(|(_, name)| name.clone())
-        };
+        let mut place = names.places();
         let room = self.process.has_room();
         for (topic, partition, offset) in request.partitions() {
-            if let Some(name) = name(topic)
-                && partition >= 0
-                && offset >= 0
+            if offset >= 0
+                && let Some(place) = place(topic, partition)
             {
-                fetch.asks((name, partition), offset, room);
+                fetch.asks(place, offset, room);
             }
         }
         for (topic, partition) in request.forgotten() {
-            if let Some(name) = name(topic) {
-                fetch.forgets(&(name, partition));
+            if let Some(place) = place(topic, partition) {
+                fetch.forgets(&place);
             }
         }
         fetch.end();

@@ -15,7 +15,8 @@ impl World {
     fn new() -> Self {
         let topics = Topics::new(100);
         topics.learn([1; 16], "a.b.v1");
-        topics.learn([2; 16], "mesh.observations");
+        topics.has("a.b.v1", 4);
+        topics.has("mesh.observations", 8);
         Self {
             process: Arc::default(),
             topics,
@@ -184,7 +185,7 @@ fn followers_topics_that_are_none_and_the_meshs_own_are_not_seen() {
     );
     world.fetch(
         &connection,
-        &fetch(-1, 0, -1, "a.b.v1", &[(-1, 5), (1, -5)]),
+        &fetch(-1, 0, -1, "a.b.v1", &[(-1, 5), (1, -5), (4, 5)]),
     );
     assert!(world.readers().is_empty());
 }

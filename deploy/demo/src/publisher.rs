@@ -1,68 +1,87 @@
-//! One domain's producer of one product: encodes what happened, skips what an interrupted run has
-//! published already, and lets the pipeline enforce, tag and observe.
+//! One domain's producer of one product: a stock Kafka client that writes what happened to the
+//! gateway, and skips what an interrupted run has published already.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
-use meshwork_client::{MeshProducer, NewRecord, ProducerOptions, RecordPosition, Sent, Span};
-use meshwork_kafka::KafkaConfig;
+use anyhow::{Context as _, Result, bail};
+use meshwork_kafka::{
+    Delivered, Delivery, KafkaConfig, OutRecord, Producer, ProducerOptions, SendError,
+};
 use meshwork_model::mesh::ProductAnnouncement;
-use meshwork_model::time::{MINUTE_MS, SharedClock, Timestamp};
-use meshwork_registry_client::{RegistryClient, frame};
+use meshwork_model::time::Timestamp;
+use meshwork_registry_client::frame;
 use serde_avro_fast::ser::SerializerConfig;
 
 use crate::flights::Event;
 use crate::flights::values::Value;
 use crate::readback;
 
+/// How long what was sent may take to be acknowledged.
+const WITHIN: Duration = Duration::from_secs(120);
+
 /// A producer of one product.
 #[derive(Debug)]
 pub(crate) struct Publisher {
-    producer: MeshProducer,
+    producer: Producer<Heard>,
+    topic: String,
     schema: Arc<serde_avro_fast::Schema>,
     prefix: [u8; 5],
     /// Keys that were there when this run began, in the topic or in quarantine.
     there: HashSet<String>,
     published: u64,
     refused: u64,
-    position: u64,
+    failed: Arc<OnceLock<String>>,
     buffer: Vec<u8>,
 }
 
+/// Hears what became of a record.
+#[derive(Debug)]
+struct Heard {
+    /// What the first one that was not taken was told.
+    failed: Arc<OnceLock<String>>,
+}
+
+impl Delivery for Heard {
+    fn delivered(self, result: Result<Delivered, SendError>) {
+        if let Err(error) = result {
+            // The first one is enough.
+            let _ = self.failed.set(error.to_string());
+        }
+    }
+}
+
 impl Publisher {
-    /// Opens it. `name` is what its records say in `mesh-producer`.
+    /// Opens it. `name` is the client's id, and so what its records say in `mesh-producer`. What is
+    /// there already is read from `kafka`; what is new is written by way of `gateway`.
     ///
     /// # Errors
-    /// The product's topic is not there, or can't be read back.
+    /// The product's topic can't be read back.
     pub(crate) async fn open(
         kafka: &KafkaConfig,
-        registry: &RegistryClient,
+        gateway: &KafkaConfig,
         product: &ProductAnnouncement,
         name: &str,
-        clock: SharedClock,
     ) -> Result<Self> {
         let mut there = readback::keys(kafka, &product.topic).await?;
         there.extend(readback::keys(kafka, &product.urn.quarantine_topic()).await?);
-        let minute = Duration::from_millis(MINUTE_MS.unsigned_abs());
-        let options = ProducerOptions {
-            span: Span::RecordTime(minute),
-            clock,
-            instance: "demo".to_owned(),
-            ..ProducerOptions::new(name)
-        };
         let schema = product.value_schema.schema.parse().map_err(|error| {
             anyhow::anyhow!("the schema of {} can't be used: {error}", product.urn)
         })?;
+        let client = KafkaConfig {
+            client_id: name.to_owned(),
+            ..gateway.clone()
+        };
         Ok(Self {
-            producer: MeshProducer::open(kafka, registry.clone(), product, options).await?,
+            producer: Producer::new(&client, &ProducerOptions::default())?,
+            topic: product.topic.clone(),
             schema: Arc::new(schema),
             prefix: frame(product.value_schema.schema_id()?),
             there,
             published: 0,
             refused: 0,
-            position: 0,
+            failed: Arc::default(),
             buffer: Vec::with_capacity(512),
         })
     }
@@ -72,7 +91,7 @@ impl Publisher {
         self.published
     }
 
-    /// Records refused in this run or found in quarantine.
+    /// Records that break the contract, sent in this run or found in quarantine.
     pub(crate) fn refused(&self) -> u64 {
         self.refused
     }
@@ -101,23 +120,23 @@ impl Publisher {
         value: &[u8],
         due: Timestamp,
     ) -> Result<()> {
-        self.position += 1;
-        let refused = if self.there.contains(key) {
-            key.starts_with("bad/")
-        } else {
-            let record = NewRecord {
+        if !self.there.contains(key) {
+            let record = OutRecord {
+                topic: &self.topic,
                 key: Some(key.as_bytes()),
                 value: Some(value),
                 timestamp: Some(due),
-                ..NewRecord::default()
+                ..OutRecord::default()
             };
-            let sent = self
-                .producer
-                .send(&record, &RecordPosition::line(self.position))
-                .await?;
-            !matches!(sent, Sent::Accepted)
-        };
-        *(if refused {
+            let heard = Heard {
+                failed: Arc::clone(&self.failed),
+            };
+            if let Err(refused) = self.producer.queue(&record, heard).await {
+                let error = refused.error.unwrap_or(SendError::Closed);
+                return Err(error).with_context(|| format!("{key} was not sent"));
+            }
+        }
+        *(if key.starts_with("bad/") {
             &mut self.refused
         } else {
             &mut self.published
@@ -125,12 +144,16 @@ impl Publisher {
         Ok(())
     }
 
-    /// Returns once every record and its observation is acknowledged.
+    /// Returns once every record is acknowledged.
     ///
     /// # Errors
     /// One was not.
     pub(crate) async fn flush(&mut self) -> Result<()> {
-        Ok(self.producer.flush().await?)
+        self.producer.flush(WITHIN).await?;
+        match self.failed.get() {
+            Some(error) => bail!("a record of {} was not taken: {error}", self.topic),
+            None => Ok(()),
+        }
     }
 
     /// A framed datum.

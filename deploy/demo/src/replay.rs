@@ -15,6 +15,7 @@ use crate::flights::timetable::END;
 use crate::flights::{Event, Product};
 use crate::live::Live;
 use crate::publisher::Publisher;
+use crate::run::Observe;
 
 /// The clock may be ahead of the observer's last reading by this much. The demo's `give_up` is 24 h
 /// of simulated time; an observer that a busy machine holds up must not run into it.
@@ -45,6 +46,7 @@ pub(crate) struct Replay<'a> {
     pub(crate) breaker: Publisher,
     pub(crate) clock: Arc<SimulatedClock>,
     pub(crate) progress: &'a Progress,
+    pub(crate) observe: Observe,
     pub(crate) pace: Pace,
     pub(crate) observed_until: ObservedUntil,
     pub(crate) live: Arc<Live>,
@@ -74,6 +76,10 @@ impl Replay<'_> {
                 publisher.flush().await?;
             }
             self.breaker.flush().await?;
+            // A gateway that can't write for now has counted all the same; the clock stands still.
+            while !(self.observe)().await {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
             self.progress
                 .note(to)
                 .context("the clock's progress can't be kept")?;

@@ -11,7 +11,7 @@ use meshwork_catalog::check::check_paths;
 use meshwork_kafka::{Admin, Assigned, From, KafkaConfig, LogReader, ReaderOptions};
 use meshwork_model::headers;
 use meshwork_model::mesh::{MeshRecord, ProductAnnouncement, SloAlert, SloStatus};
-use meshwork_model::time::{MINUTE_MS, SharedClock};
+use meshwork_model::time::MINUTE_MS;
 use meshwork_model::topic::ControlTopic;
 use meshwork_registry_client::{MeshReader, RegistryClient, RegistryClientError};
 use tokio::time::Instant;
@@ -37,16 +37,23 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// A future behind a pointer.
-type BoxFuture<T> = std::pin::Pin<Box<dyn Future<Output = T> + Send>>;
+pub(crate) type BoxFuture<T> = std::pin::Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Whether lineage leads from a producer over departures to the demo's group; asked by the wiring,
 /// which knows where that role is.
 pub type LineageKnows = Arc<dyn Fn() -> BoxFuture<bool> + Send + Sync>;
 
+/// Has the gateway write what it has observed; whether it could.
+pub type Observe = Arc<dyn Fn() -> BoxFuture<bool> + Send + Sync>;
+
 /// What the demo is given by the wiring.
 pub struct Context {
     /// The cluster.
     pub kafka: KafkaConfig,
+    /// Where producers and consumers come to: the gateway's address.
+    pub gateway: String,
+    /// Has the gateway write what it has observed.
+    pub observe: Observe,
     /// The registry, for Meshwork's own client.
     pub registry: RegistryClient,
     /// The registry, for the stock client.
@@ -202,11 +209,16 @@ fn join_group(
     let departures = announced(products, Product::Departures)?.topic.clone();
     let weather = announced(products, Product::Weather)?.topic.clone();
     let (kafka, url, joined) = (
-        context.kafka.clone(),
+        by_the_gateway(context),
         context.registry_url.clone(),
         joined.clone(),
     );
     Ok(async move { join::run(&kafka, &url, &departures, &weather, &joined, stop).await })
+}
+
+/// How a stock client comes to the cluster: it is told another bootstrap server, and that is all.
+fn by_the_gateway(context: &Context) -> KafkaConfig {
+    KafkaConfig::new(&context.gateway)
 }
 
 /// A producer's attempt to register a schema that breaks its readers. 1 if it was refused.
@@ -237,9 +249,9 @@ async fn replay(
         topics.extend([product.topic.clone(), product.urn.quarantine_topic()]);
     }
     readback::ends_stand_still(&context.kafka, &topics).await?;
+    let gateway = by_the_gateway(context);
     let open = async |announcement: &ProductAnnouncement, name: &str| {
-        let clock: SharedClock = Arc::<SimulatedClock>::clone(&context.clock);
-        Publisher::open(&context.kafka, &context.registry, announcement, name, clock).await
+        Publisher::open(&context.kafka, &gateway, announcement, name).await
     };
     let mut publishers = HashMap::new();
     for (product, announcement) in products {
@@ -268,6 +280,7 @@ async fn replay(
         breaker,
         clock: Arc::clone(&context.clock),
         progress,
+        observe: Arc::clone(&context.observe),
         pace: context.pace,
         observed_until: Arc::clone(&context.observed_until),
         live: Arc::clone(live),

@@ -8,6 +8,7 @@ mod config;
 mod connection;
 mod consumption;
 mod error;
+mod handle;
 mod metrics;
 mod observe;
 mod produce;
@@ -20,4 +21,5 @@ mod upstream;
 
 pub use config::{Config, OtherTopics, Span, TlsConfig, UpstreamTlsConfig};
 pub use error::Error;
+pub use handle::Handle;
 pub use service::{Context, Service};

@@ -16,6 +16,7 @@ use meshwork_model::topic::{ControlTopic, partition_for_key};
 use meshwork_pipeline::PartitionTally;
 use meshwork_registry_client::{MeshWriter, RegistryClient};
 use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::connection::pending::Sent;
@@ -252,6 +253,13 @@ pub(crate) struct Writer {
     pub(crate) metrics: Metrics,
 }
 
+/// Who wants everything written that is acknowledged so far, and hears when it is; dropped unheard
+/// where it can't be written now.
+pub(crate) type Asked = mpsc::Receiver<oneshot::Sender<()>>;
+
+/// How long observations that are asked for may take to be acknowledged.
+const ASKED_WITHIN: Duration = Duration::from_secs(30);
+
 /// What writing takes, once broker and registry have answered.
 struct Tools {
     producer: Producer<BoxedDelivery>,
@@ -261,7 +269,7 @@ struct Tools {
 
 impl Writer {
     /// Runs until `stop`, then writes what is left.
-    pub(crate) async fn run(self, stop: CancellationToken) {
+    pub(crate) async fn run(self, mut asked: Asked, stop: CancellationToken) {
         let epoch = meshwork_model::time::WallClock.now().as_millis();
         let mut sequence = 0i64;
         let mut tools = None;
@@ -269,12 +277,17 @@ impl Writer {
         let mut ticks = tokio::time::interval(self.every);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
+            let mut now = None;
             let last = tokio::select! {
                 () = stop.cancelled() => true,
                 _ = ticks.tick() => false,
+                Some(ask) = asked.recv() => {
+                    now = Some(ask);
+                    false
+                }
             };
             let observed_at = self.clock.now();
-            let mut ready = self.observations.take(last);
+            let mut ready = self.observations.take(last || now.is_some());
             let written = ready.iter_mut().map(|ready| &mut ready.seen);
             let only_read = consumption::join(written, self.consumption.take());
             ready.extend(only_read.into_iter().map(|seen| Ready {
@@ -307,6 +320,13 @@ impl Writer {
             }
             if let Some(tools) = &tools {
                 self.write(tools, &mut waiting).await;
+            }
+            if let (Some(now), Some(tools)) = (now, &tools) {
+                let written = tools.producer.flush(ASKED_WITHIN).await.is_ok();
+                if written && waiting.is_empty() {
+                    // Whoever asked may have gone.
+                    let _ = now.send(());
+                }
             }
             if last {
                 if let Some(tools) = &tools {

@@ -25,8 +25,9 @@ use crate::config::Config;
 use crate::connection::{self, Accepted};
 use crate::consumption::{Consumption, Names};
 use crate::error::{Ended, Error};
+use crate::handle::Handle;
 use crate::metrics::Metrics;
-use crate::observe::{Observations, Writer};
+use crate::observe::{self, Observations, Writer};
 use crate::products::Products;
 use crate::refusals::Refusals;
 use crate::tls::{self, BrokerNames, BrokerTls, ClientTls};
@@ -121,6 +122,8 @@ pub struct Service {
     listener: TcpListener,
     bound: mpsc::UnboundedReceiver<Bound>,
     latch: Latch,
+    handle: Handle,
+    asked: observe::Asked,
 }
 
 impl Service {
@@ -136,6 +139,8 @@ impl Service {
         })?;
         let limits = limits(&config, &context.kafka)?;
         let (bind, bound) = mpsc::unbounded_channel();
+        // Each waits for the one before.
+        let (ask, asked) = mpsc::channel(1);
         let metrics = Metrics::register(&context.metrics);
         let batches = Limits {
             max_batch_bytes: limits.produce,
@@ -188,7 +193,15 @@ impl Service {
             listener,
             bound,
             latch,
+            handle: Handle { ask },
+            asked,
         })
+    }
+
+    /// The gateway as the rest of the process sees it.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
     }
 
     /// Serves clients until `shutdown`: then accepts no more, reads no more, and finishes what is in
@@ -203,6 +216,8 @@ impl Service {
             listener,
             mut bound,
             latch,
+            handle: _handle,
+            asked,
         } = self;
         let clients = TaskTracker::new();
         // What the gateway writes itself is written until the last client is gone.
@@ -251,7 +266,7 @@ impl Service {
         };
         let stop = background.clone();
         parts.spawn(async move {
-            writer.run(stop).await;
+            writer.run(asked, stop).await;
             Ok(())
         });
         let mut listeners: JoinSet<Result<(), Error>> = JoinSet::new();

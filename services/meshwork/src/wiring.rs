@@ -27,6 +27,8 @@ pub(crate) struct Running {
     pub(crate) addresses: Addresses,
     /// Says when every role has caught up.
     pub(crate) readiness: Readiness,
+    /// The gateway's handle, if it runs here.
+    pub(crate) gateway: Option<meshwork_gateway::Handle>,
     /// The freshness role's handle, if it runs here.
     pub(crate) freshness: Option<meshwork_freshness::Handle>,
     /// What runs.
@@ -89,9 +91,10 @@ pub(crate) async fn start(
     if let Some(listener) = listeners.registry {
         run_registry(&config, &shared, listener, &mut parts);
     }
-    if let Some(listener) = listeners.gateway {
-        run_gateway(&config, &shared, listener, &mut parts)?;
-    }
+    let gateway_handle = match listeners.gateway {
+        Some(listener) => Some(run_gateway(&config, &shared, listener, &mut parts)?),
+        None => None,
+    };
     if freshness {
         let handle = run_freshness(&config, &shared, &mut parts)?;
         routes = routes.merge(handle.routes());
@@ -114,6 +117,7 @@ pub(crate) async fn start(
     Ok(Running {
         addresses,
         readiness: shared.readiness,
+        gateway: gateway_handle,
         freshness: freshness_handle,
         parts,
     })
@@ -124,7 +128,7 @@ fn run_gateway(
     shared: &Shared,
     listener: TcpListener,
     parts: &mut Parts,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<meshwork_gateway::Handle> {
     let context = meshwork_gateway::Context {
         kafka: shared.kafka.clone(),
         registry: shared.registry.clone(),
@@ -135,8 +139,9 @@ fn run_gateway(
     };
     let service = meshwork_gateway::Service::new(config.gateway.service.clone(), context, listener)
         .context("the gateway can't start")?;
+    let handle = service.handle();
     parts.run("gateway", |shutdown| service.run(shutdown));
-    Ok(())
+    Ok(handle)
 }
 
 fn run_registry(config: &Config, shared: &Shared, listener: TcpListener, parts: &mut Parts) {

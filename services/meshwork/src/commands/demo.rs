@@ -57,6 +57,10 @@ pub(crate) async fn run(
     let roles = Roles {
         addresses: running.addresses.clone(),
         readiness: running.readiness.clone(),
+        gateway: running
+            .gateway
+            .clone()
+            .context("the gateway runs in the demo")?,
         freshness: running
             .freshness
             .clone()
@@ -172,12 +176,14 @@ fn for_demo(config: &mut Config, args: &DemoArgs, dir: &Path) {
     config.freshness.give_up = GIVE_UP;
     config.freshness.poll_interval = OBSERVE_EVERY;
     config.freshness.span = meshwork_freshness::Span::RecordTime;
+    config.gateway.service.span = meshwork_gateway::Span::RecordTime;
 }
 
 /// What the month needs of the roles.
 struct Roles {
     addresses: Addresses,
     readiness: Readiness,
+    gateway: meshwork_gateway::Handle,
     freshness: meshwork_freshness::Handle,
 }
 
@@ -195,7 +201,11 @@ async fn month(
         .context("the registry role runs in the demo")?;
     let mut client = config.registry_client();
     client.urls = vec![registry_url.clone()];
-    let freshness = roles.freshness;
+    let gateway = roles
+        .addresses
+        .gateway
+        .context("the gateway runs in the demo")?;
+    let (observes, freshness) = (roles.gateway, roles.freshness);
     let start = clock.now();
     let http = roles
         .addresses
@@ -205,6 +215,11 @@ async fn month(
     let terminal = console::Term::stderr().is_term();
     meshwork_demo::run(meshwork_demo::Context {
         kafka: config.kafka.clone(),
+        gateway,
+        observe: Arc::new(move || {
+            let observes = observes.clone();
+            Box::pin(async move { observes.observe_now().await })
+        }),
         registry: RegistryClient::new(&client)?,
         registry_url,
         clock,

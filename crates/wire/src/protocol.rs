@@ -4,6 +4,7 @@
 pub mod api;
 pub mod api_versions;
 pub mod describe_cluster;
+pub mod describe_producers;
 pub mod fetch;
 pub mod find_coordinator;
 pub mod groups;
@@ -20,6 +21,7 @@ pub mod waits;
 pub mod writer;
 
 mod endpoints;
+mod own_request;
 mod splice;
 mod walk;
 
@@ -28,6 +30,7 @@ pub use header::{
     FrameError, LENGTH_BYTES, REQUEST_LEAST, RESPONSE_LEAST, RequestHeader, RequestStart,
     frame_length, response_body,
 };
+pub use own_request::own_request;
 pub use produce::{OwnedTopic, ProduceError, ProduceRequest, TopicRef};
 pub use reader::{Reader, Uuid, WireError};
 pub use writer::Writer;

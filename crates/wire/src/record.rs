@@ -68,6 +68,21 @@ pub struct RecordView<'a> {
 }
 
 impl RecordView<'_> {
+    /// A digest (CRC32C) of key, value and headers, to tell whether a record that comes again is the
+    /// same. Timestamp and place in the batch are left out: they change when a batch is split.
+    #[must_use]
+    pub fn digest(&self) -> u32 {
+        let part = |digest, part: Option<&[u8]>| {
+            let length = part.map_or(u64::MAX, |part| part.len() as u64);
+            let digest = crc32c::crc32c_append(digest, &length.to_be_bytes());
+            crc32c::crc32c_append(digest, part.unwrap_or_default())
+        };
+        let digest = part(part(0, self.key), self.value);
+        self.headers
+            .iter()
+            .fold(digest, |digest, h| part(part(digest, Some(h.key)), h.value))
+    }
+
     /// Bytes of key, value, and header names and values.
     #[must_use]
     pub fn payload_bytes(&self) -> usize {

@@ -4,12 +4,71 @@ use std::ops::RangeInclusive;
 
 use super::api::ApiKey;
 use super::endpoints;
+use super::own_request::own_request;
 use super::reader::{Reader, Uuid, WireError};
 use super::splice::Splice;
 use super::walk::{response, skip_fixed};
 
 /// Known versions.
 pub const VERSIONS: RangeInclusive<i16> = 0..=13;
+
+/// The version in which the gateway itself asks.
+pub const OWN_VERSION: i16 = 10;
+/// Kafka's `AclOperation.WRITE`.
+const WRITE: u32 = 4;
+
+/// A request about one topic and what the asking principal may do with it; creates nothing. A whole
+/// frame, in version [`OWN_VERSION`].
+#[must_use]
+pub fn request(correlation_id: i32, client_id: &str, topic: &str) -> Vec<u8> {
+    own_request(
+        ApiKey::METADATA,
+        OWN_VERSION,
+        correlation_id,
+        client_id,
+        |at| {
+            at.length(1);
+            at.uuid(&Uuid::default());
+            at.string(topic);
+            at.no_tags();
+            at.i8(0); // topics are not created
+            at.i8(0); // operations on the cluster
+            at.i8(1); // operations on the topic
+            at.no_tags();
+        },
+    )
+}
+
+/// Gives each topic of an answer, a frame without its length; nothing of one that is malformed.
+///
+/// # Errors
+/// Cut, malformed, or of an unknown version.
+pub fn read<'a>(
+    frame: &'a [u8],
+    version: i16,
+    mut each: impl FnMut(MetadataTopic<'a>),
+) -> Result<(), WireError> {
+    let mut at = response(frame, ApiKey::METADATA, version, &VERSIONS)?;
+    if version >= 3 {
+        at.i32()?; // throttle time
+    }
+    endpoints::skip(&mut at, |at| broker_rest(at, version))?;
+    if version >= 2 {
+        at.nullable_string()?; // cluster id
+    }
+    if version >= 1 {
+        at.i32()?; // controller
+    }
+    let count = at.array(4)?;
+    let mut topics = at;
+    for _ in 0..count {
+        topic(&mut at, version)?;
+    }
+    for _ in 0..count {
+        each(topic(&mut topics, version)?);
+    }
+    Ok(())
+}
 
 /// A topic of a Metadata answer.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +83,9 @@ pub struct MetadataTopic<'a> {
     pub internal: bool,
     /// How many partitions are told.
     pub partitions: usize,
+    /// What the asking principal may do with it (v8+): bit n stands for Kafka's `AclOperation` n.
+    /// `None` where that was not asked for.
+    pub authorized: Option<i32>,
     first: Reader<'a>,
     version: i16,
 }
@@ -40,6 +102,13 @@ pub struct PartitionLeader {
 }
 
 impl MetadataTopic<'_> {
+    /// Whether the asking principal may write to it; `None` where that was not asked for.
+    #[must_use]
+    pub fn may_write(&self) -> Option<bool> {
+        self.authorized
+            .map(|operations| operations & (1 << WRITE) != 0)
+    }
+
     /// Its partitions' leaders.
     pub fn leaders(&self) -> impl Iterator<Item = PartitionLeader> {
         let (mut at, version) = (self.first, self.version);
@@ -85,9 +154,11 @@ fn topic<'a>(at: &mut Reader<'a>, version: i16) -> Result<MetadataTopic<'a>, Wir
     for _ in 0..partitions {
         partition(at, version)?;
     }
-    if version >= 8 {
-        at.i32()?; // authorized operations
-    }
+    let authorized = if version >= 8 {
+        Some(at.i32()?).filter(|operations| *operations != i32::MIN)
+    } else {
+        None
+    };
     at.skip_tagged()?;
     Ok(MetadataTopic {
         error_code,
@@ -95,6 +166,7 @@ fn topic<'a>(at: &mut Reader<'a>, version: i16) -> Result<MetadataTopic<'a>, Wir
         id,
         internal,
         partitions,
+        authorized,
         first,
         version,
     })

@@ -13,6 +13,7 @@ mod groups;
 mod heartbeats;
 mod judge;
 mod logins;
+mod own;
 mod transactions;
 mod versions;
 mod waits;

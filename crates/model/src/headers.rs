@@ -23,6 +23,21 @@ pub const AT: &str = "mesh-at";
 pub const SOURCE: &str = "mesh-source";
 /// Quarantine: `avro`, or `json` where a line fitted nothing and is kept as that line.
 pub const FORMAT: &str = "mesh-format";
+/// Quarantine, of an idempotent producer: `<producer id>:<epoch>`.
+pub const SESSION: &str = "mesh-session";
+/// Quarantine, of an idempotent producer: the record's sequence number, as the producer counts.
+pub const SEQUENCE: &str = "mesh-sequence";
+/// Quarantine: the record's own timestamp in milliseconds since 1970. Its timestamp there is when it
+/// was put there, since retention goes by that.
+pub const SOURCE_TIME: &str = "mesh-source-time";
+/// Quarantine, on a record without value in partition 0: `<first sequence>+<records>`, a range of
+/// sequence numbers that was decided on; the first such record of a range holds.
+pub const VERDICT: &str = "mesh-verdict";
+/// With [`VERDICT`]: how many records of the session were taken out before that range.
+pub const REMOVED_BEFORE: &str = "mesh-removed-before";
+/// With [`VERDICT`]: the records taken out of the range, ascending, eight bytes each, big-endian:
+/// place in the range, CRC32C of key, value and headers.
+pub const REMOVED: &str = "mesh-removed";
 /// `enforcement: mark`: the reason code on a record that was let through.
 pub const MARK: &str = "mesh-mark";
 

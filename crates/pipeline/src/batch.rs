@@ -9,6 +9,7 @@ use meshwork_wire::{
 };
 
 use crate::check::{Check, Checker, Disposition, Facts, RecordIn};
+use crate::policy::ProductPolicy;
 use crate::quarantine::{QuarantineFormat, QuarantineHeaders};
 use crate::reason::{Reason, Refusal};
 use crate::schemas::{Needed, Schemas};
@@ -44,6 +45,8 @@ pub enum BatchOutcome {
     Nothing,
     /// It fails at the producer, for the records named in [`BatchReport::refused`].
     Rejected,
+    /// What was recorded is of other records: nothing that is known of the numbers holds for these.
+    OtherRecords,
     /// These schemas are to be loaded; then walk it again.
     Load(Vec<Needed>),
     /// These schemas are not known and the registry can't be asked: try later.
@@ -57,6 +60,18 @@ pub struct RefusedRecord {
     pub index: u32,
     /// Why.
     pub refusal: Refusal,
+    /// By which it is known again: [`RecordView::digest`].
+    pub digest: u32,
+}
+
+/// What was written down of a batch, or of the one that it is a part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recorded<'c> {
+    /// The records taken out, ascending: which of the batch, and its digest.
+    pub removed: &'c [(u32, u32)],
+    /// The log has the batch: the rest goes on as it is, whatever is to be said of it by now. The
+    /// broker knows it by its numbers and appends nothing.
+    pub repeat: bool,
 }
 
 /// Most parts of a batch: later records count to the last one, whatever their timestamps.
@@ -130,10 +145,10 @@ pub struct BatchContext<'c> {
     /// Records of this producer's epoch taken out before it (kafka-protocol: "Quarantine by
     /// renumbering").
     pub removed_before: u32,
-    /// Which of its records were taken out when it came before, ascending: a repeat follows that
-    /// verdict, whatever the schemas say by now, so that it has the same sequence numbers. They are
-    /// in quarantine already, and counted.
-    pub recorded: Option<&'c [u32]>,
+    /// What was recorded when it came before: a repeat follows that, whatever the schemas say by
+    /// now, so that it has the same sequence numbers. What was taken out is in quarantine already,
+    /// and counted. Where the rest would be refused by now, the batch is.
+    pub recorded: Option<Recorded<'c>>,
 }
 
 impl BatchPipeline {
@@ -197,16 +212,10 @@ impl BatchPipeline {
         }
         let removed = match context.recorded {
             Some(recorded) => {
-                let count = batch.header().record_count;
-                report.refused = recorded
-                    .iter()
-                    .copied()
-                    .filter(|index| i64::from(*index) < i64::from(count))
-                    .map(|index| RefusedRecord {
-                        index,
-                        refusal: Refusal::new(Reason::Datum, "taken out when it came before"),
-                    })
-                    .collect();
+                if let Some(outcome) = follow(recorded, records.clone(), &policy, &mut report)? {
+                    report.outcome = outcome;
+                    return Ok(report);
+                }
                 u32::try_from(report.refused.len()).unwrap_or(u32::MAX)
             }
             None => {
@@ -261,17 +270,30 @@ impl BatchPipeline {
             &mut self.builder,
             &mut self.compressor,
         )?;
-        let must = removed > 0 || !report.refused.is_empty();
+        let shifted = context.removed_before > 0 && batch.header().base_sequence >= 0;
         report.outcome = match rewritten {
             Some(out)
-                if !must
+                if removed == 0
+                    && report.refused.is_empty()
                     && out.len() > context.max_batch_bytes
                     && bytes.len() <= context.max_batch_bytes =>
             {
                 report = before;
                 report.untagged = true;
-                assembly.count(records, &mut report)?;
-                BatchOutcome::Forward
+                if shifted {
+                    // Its number has to change all the same.
+                    let bare = assembly.assemble(
+                        records,
+                        TagMode::Off,
+                        &mut report,
+                        &mut self.builder,
+                        &mut self.compressor,
+                    )?;
+                    bare.map_or(BatchOutcome::Forward, BatchOutcome::Rewritten)
+                } else {
+                    assembly.count(records, &mut report)?;
+                    BatchOutcome::Forward
+                }
             }
             Some(out) if out.is_empty() => BatchOutcome::Nothing,
             Some(out) => BatchOutcome::Rewritten(out),
@@ -289,6 +311,55 @@ impl BatchPipeline {
         }
         Ok(report)
     }
+}
+
+/// Puts what was recorded in place of what was found. `Some` if it can't be followed.
+fn follow(
+    recorded: Recorded<'_>,
+    records: Records<'_>,
+    policy: &ProductPolicy,
+    report: &mut BatchReport,
+) -> Result<Option<BatchOutcome>, WalkError> {
+    let mut wanted = recorded.removed.iter().peekable();
+    let mut taken_out = Vec::with_capacity(recorded.removed.len());
+    for (index, record) in (0u32..).zip(records) {
+        let record = record?;
+        let Some((_, digest)) = wanted.next_if(|(at, _)| *at == index) else {
+            continue;
+        };
+        if record.digest() != *digest {
+            return Ok(Some(BatchOutcome::OtherRecords));
+        }
+        taken_out.push(RefusedRecord {
+            index,
+            refusal: Refusal::new(Reason::Datum, "taken out when it came before"),
+            digest: *digest,
+        });
+    }
+    if wanted.next().is_some() {
+        return Ok(Some(BatchOutcome::OtherRecords));
+    }
+    if !recorded.repeat {
+        report.refused.retain(|refused| {
+            let stops = matches!(
+                policy.disposition(refused.refusal.reason),
+                Disposition::Reject | Disposition::Quarantine
+            );
+            stops
+                && recorded
+                    .removed
+                    .binary_search_by_key(&refused.index, |(at, _)| *at)
+                    .is_err()
+        });
+        if !report.refused.is_empty() {
+            for refused in &report.refused {
+                report.tally.refused(refused.refusal.reason, 1);
+            }
+            return Ok(Some(BatchOutcome::Rejected));
+        }
+    }
+    report.refused = taken_out;
+    Ok(None)
 }
 
 /// First walk: a verdict on each record. `Some` if it can't be completed.
@@ -315,6 +386,7 @@ fn check<S: Schemas + ?Sized>(
                 report.refused.push(RefusedRecord {
                     index,
                     refusal: *refusal,
+                    digest: record.digest(),
                 });
                 found
             }

@@ -62,6 +62,14 @@ pub enum Disposition {
 }
 
 impl ProductPolicy {
+    /// Whether a record whose schema can't be asked for passes unchecked. Never with quarantine: what
+    /// passed unchecked and was refused when it came again would leave its producer's numbers in
+    /// doubt.
+    #[must_use]
+    pub fn fails_open(&self) -> bool {
+        self.unavailable == OnUnavailable::Open && self.enforcement != EnforcementMode::Quarantine
+    }
+
     /// What becomes of a refused record. A retired product rejects whatever its mode: a producer
     /// has to notice, and nothing may pile up in the quarantine of what is gone.
     #[must_use]
@@ -179,8 +187,8 @@ impl Checker {
             Err(Lack::Refused(refusal)) => return bad(facts, refusal),
             Err(Lack::Load(needed)) => return Check::Load(Box::new(needed)),
             Err(Lack::Unavailable(needed)) => {
-                let pass = self.policy.unavailable == OnUnavailable::Open
-                    || self.policy.enforcement == EnforcementMode::Off;
+                let pass =
+                    self.policy.fails_open() || self.policy.enforcement == EnforcementMode::Off;
                 if !pass {
                     return Check::Unavailable(Box::new(needed));
                 }
@@ -248,7 +256,7 @@ impl Checker {
                 )),
             },
             Err(Lack::Refused(refusal)) => refuse(in_key(refusal)),
-            Err(Lack::Unavailable(_)) if self.policy.unavailable == OnUnavailable::Open => Ok(true),
+            Err(Lack::Unavailable(_)) if self.policy.fails_open() => Ok(true),
             Err(lack) => Err(lack),
         }
     }

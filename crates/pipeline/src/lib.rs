@@ -20,7 +20,7 @@ pub mod tally;
 #[cfg(test)]
 mod testing;
 
-pub use batch::{BatchOutcome, BatchPipeline, BatchReport, Part, RefusedRecord};
+pub use batch::{BatchOutcome, BatchPipeline, BatchReport, Part, Recorded, RefusedRecord};
 pub use check::{Check, Checker, Facts, RecordIn};
 pub use framing::{Framed, SchemaRef};
 pub use parents::{Parent, Parents};

@@ -1,6 +1,9 @@
 //! Headers of a record in quarantine: why it is there, and where it was to go.
 
-use meshwork_model::headers::{AT, DETAIL, FORMAT, PATH, PRODUCER, REASON, SOURCE};
+use meshwork_model::headers::{
+    AT, DETAIL, FORMAT, PATH, PRODUCER, REASON, REMOVED, REMOVED_BEFORE, SEQUENCE, SESSION, SOURCE,
+    SOURCE_TIME, VERDICT,
+};
 use meshwork_wire::Header;
 
 use crate::reason::Refusal;
@@ -79,7 +82,22 @@ impl QuarantineHeaders {
     where
         H: Iterator<Item = Header<'a>> + Clone,
     {
-        const OURS: [&str; 7] = [REASON, DETAIL, PATH, AT, SOURCE, PRODUCER, FORMAT];
+        // A client's own word for a verdict would decide how batches are numbered.
+        const OURS: [&str; 13] = [
+            REASON,
+            DETAIL,
+            PATH,
+            AT,
+            SOURCE,
+            PRODUCER,
+            FORMAT,
+            SESSION,
+            SEQUENCE,
+            SOURCE_TIME,
+            VERDICT,
+            REMOVED_BEFORE,
+            REMOVED,
+        ];
         original
             .filter(|h| !OURS.iter().any(|name| h.key == name.as_bytes()))
             .chain(self.iter().map(|(name, value)| Header {
@@ -105,7 +123,11 @@ mod tests {
             key,
             value: Some(value),
         };
-        let original = [header(b"trace", b"1"), header(b"mesh-reason", b"none")];
+        let original = [
+            header(b"trace", b"1"),
+            header(b"mesh-reason", b"none"),
+            header(b"mesh-verdict", b"0+1"),
+        ];
         let all: Vec<_> = headers
             .after(original.into_iter())
             .map(|h| {

@@ -412,8 +412,13 @@ fn a_repeat_follows_the_recorded_verdict() {
         &[good("AA1"), good("AA2"), good("AA3")],
     );
     let producer = ops();
+    let digest = digests(&given);
+    let removed = [(1, digest[1])];
     let again = BatchContext {
-        recorded: Some(&[1, 99]),
+        recorded: Some(Recorded {
+            removed: &removed,
+            repeat: false,
+        }),
         ..context(&producer)
     };
     let report = pipeline(policy(EnforcementMode::Quarantine))
@@ -486,4 +491,77 @@ fn records_of_transactions_are_counted_apart() {
     }
     let seen = all.take().unwrap();
     assert_eq!((seen.records, seen.transactional), (4, 2));
+}
+
+fn digests(bytes: &[u8]) -> Vec<u32> {
+    let batch = BatchView::parse(bytes, &Limits::default()).unwrap();
+    let mut decompressor = Decompressor::new();
+    let records = batch
+        .records(&mut decompressor, &Limits::default())
+        .unwrap();
+    records.map(|record| record.unwrap().digest()).collect()
+}
+
+fn recorded(
+    mode: EnforcementMode,
+    given: &[u8],
+    removed: &[(u32, u32)],
+    repeat: bool,
+) -> BatchReport {
+    let producer = ops();
+    let again = BatchContext {
+        removed_before: 4,
+        recorded: Some(Recorded { removed, repeat }),
+        ..context(&producer)
+    };
+    pipeline(policy(mode))
+        .run(given, again, &Told::flights())
+        .unwrap()
+}
+
+#[test]
+fn a_verdict_on_other_records_is_not_followed() {
+    let given = batch(header(), Codec::None, &[good("AA1"), good("AA2")]);
+    let digest = digests(&given);
+    assert_ne!(digest[0], digest[1]);
+    for removed in [[(0, digest[1])], [(2, digest[0])]] {
+        let report = recorded(EnforcementMode::Quarantine, &given, &removed, false);
+        assert_eq!(report.outcome, BatchOutcome::OtherRecords);
+    }
+}
+
+#[test]
+fn what_was_passed_before_and_is_bad_now_goes_on_only_as_a_repeat() {
+    let given = batch(header(), Codec::None, &[good("AA1"), bad(), good("AA3")]);
+    let removed = [(0, digests(&given)[0])];
+    for mode in [EnforcementMode::Quarantine, EnforcementMode::Reject] {
+        let report = recorded(mode, &given, &removed, false);
+        assert_eq!(report.outcome, BatchOutcome::Rejected);
+        assert_eq!(report.refused.len(), 1);
+        assert_eq!(report.refused[0].index, 1);
+        let report = recorded(mode, &given, &removed, true);
+        let (new, _, records) = read(rewritten(&report));
+        assert_eq!((new.base_sequence, records.len()), (6, 2));
+    }
+    // A mode that lets everything pass still follows what was recorded.
+    let report = recorded(EnforcementMode::Off, &given, &removed, false);
+    assert_eq!(read(rewritten(&report)).2.len(), 2);
+}
+
+#[test]
+fn a_batch_that_tagging_would_make_too_large_is_shifted_all_the_same() {
+    let given = batch(header(), Codec::None, &[good("A")]);
+    let producer = ops();
+    let context = BatchContext {
+        removed_before: 4,
+        max_batch_bytes: given.len(),
+        ..context(&producer)
+    };
+    let report = pipeline(policy(EnforcementMode::Quarantine))
+        .run(&given, context, &Told::flights())
+        .unwrap();
+    assert!(report.untagged);
+    let out = rewritten(&report);
+    assert_eq!(read(out).0.base_sequence, 6);
+    assert!(out.len() <= given.len());
 }

@@ -85,6 +85,7 @@ async fn read(
                 product.policy.event_time.as_deref(),
             );
             limit(&admin, &product).await;
+            shared.quarantine.prepare(&admin, &product).await;
             tracing::info!(topic = %product.topic, mode = ?product.policy.enforcement, status = ?product.policy.status, "product followed");
         }
         if batch.caught_up && batch.trouble.is_none() {

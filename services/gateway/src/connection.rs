@@ -2,6 +2,7 @@
 //! *down*, each in order. Both directions run in one task.
 
 pub(crate) mod frames;
+pub(crate) mod line;
 pub(crate) mod login;
 pub(crate) mod pending;
 
@@ -22,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::brokers::NodeId;
 use crate::consumption;
 use crate::error::Ended;
-use crate::produce::{First, Guard};
+use crate::produce::{Contacts, First, Guard};
 use crate::service::Shared;
 use frames::{Frames, Outbox, Sink, Source};
 use login::Identity;
@@ -52,6 +53,8 @@ pub(crate) struct Conn {
     rebalance_ms: AtomicI64,
     /// Who reads what on it.
     consumption: consumption::Connection,
+    /// Where the broker took records of the client lately.
+    proofs: line::Proofs,
 }
 
 impl Conn {
@@ -93,6 +96,7 @@ pub(crate) async fn serve(
             Arc::clone(&shared.consumption),
             accepted.address,
         ),
+        proofs: line::Proofs::default(),
     });
     let stalled_after = shared.config.stalled_after.get();
     let (owe, owed) = mpsc::channel(shared.config.max_requests_in_flight.max(1));
@@ -105,6 +109,7 @@ pub(crate) async fn serve(
         stop,
         guard: Guard::default(),
         first: First::default(),
+        contacts: Contacts::default(),
     };
     let down = down::Down {
         shared,
@@ -112,6 +117,7 @@ pub(crate) async fn serve(
         broker: Frames::new(upstream.source),
         client: Outbox::new(accepted.sink, stalled_after),
         owed,
+        failed: Guard::default(),
     };
     let (up, down) = (up.run(), down.run());
     tokio::pin!(up, down);

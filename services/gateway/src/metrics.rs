@@ -44,9 +44,12 @@ struct Inner {
     bytes_out: Counter,
     records: Family<Topic, Counter>,
     refused: Family<OfProduct, Counter>,
+    quarantined: Family<Topic, Counter>,
+    unquarantined: Family<Topic, Counter>,
     unverified: Family<Topic, Counter>,
     untagged: Family<Topic, Counter>,
     behind: Family<Topic, Counter>,
+    unasked: Family<Topic, Counter>,
     parents_dropped: Family<Topic, Counter>,
     followed: Family<Topic, Gauge>,
     observed: Counter,
@@ -96,6 +99,16 @@ impl Metrics {
                 m.refused.clone(),
             );
             registry.register(
+                "records_quarantined",
+                "Records put into quarantine, by product topic",
+                m.quarantined.clone(),
+            );
+            registry.register(
+                "quarantine_failed",
+                "Times that quarantine did not take what it should, by product topic",
+                m.unquarantined.clone(),
+            );
+            registry.register(
                 "records_unverified",
                 "Records passed unchecked because the registry could not be asked",
                 m.unverified.clone(),
@@ -109,6 +122,11 @@ impl Metrics {
                 "batches_behind",
                 "Batches held back because an earlier one of their producer was refused",
                 m.behind.clone(),
+            );
+            registry.register(
+                "batches_unasked",
+                "Batches put off because the broker could not be asked whether they are repeats",
+                m.unasked.clone(),
             );
             registry.register(
                 "parents_dropped",
@@ -170,6 +188,17 @@ impl Metrics {
             .inc_by(count(records));
     }
 
+    pub(crate) fn quarantined(&self, topic: &str, records: usize) {
+        self.inner
+            .quarantined
+            .get_or_create(&of(topic))
+            .inc_by(count(records));
+    }
+
+    pub(crate) fn unquarantined(&self, topic: &str) {
+        self.inner.unquarantined.get_or_create(&of(topic)).inc();
+    }
+
     pub(crate) fn unverified(&self, topic: &str, records: u32) {
         self.inner
             .unverified
@@ -183,6 +212,10 @@ impl Metrics {
 
     pub(crate) fn behind(&self, topic: &str) {
         self.inner.behind.get_or_create(&of(topic)).inc();
+    }
+
+    pub(crate) fn unasked(&self, topic: &str) {
+        self.inner.unasked.get_or_create(&of(topic)).inc();
     }
 
     pub(crate) fn parents_dropped(&self, topic: &str, headers: u32) {

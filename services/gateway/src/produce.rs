@@ -1,11 +1,19 @@
 //! Produce requests: enforce → tag → observe on every batch of a product, and what is told to the
 //! client of what was refused.
 
+mod batch;
+mod contacts;
 mod decide;
 mod errors;
 mod first;
 mod guard;
+mod numbering;
+mod repeats;
+mod session;
 
-pub(crate) use decide::{Sender, decide};
+pub(crate) use contacts::Contacts;
+pub(crate) use decide::{Sender, Unbearable, decide};
+pub(crate) use errors::Refused;
 pub(crate) use first::First;
-pub(crate) use guard::Guard;
+pub(crate) use guard::{Guard, Place, Session};
+pub(crate) use numbering::{Look, Numbering, Verdict};

@@ -28,7 +28,9 @@ use crate::error::{Ended, Error};
 use crate::handle::Handle;
 use crate::metrics::Metrics;
 use crate::observe::{self, Observations, Writer};
+use crate::own::OwnConnections;
 use crate::products::Products;
+use crate::quarantine::{self, Quarantine};
 use crate::refusals::Refusals;
 use crate::tls::{self, BrokerNames, BrokerTls, ClientTls};
 use crate::topics::Topics;
@@ -79,8 +81,10 @@ pub(crate) struct Shared {
     pub(crate) upstream: Upstream,
     /// With clients; none: plain text.
     tls: Option<ClientTls>,
+    pub(crate) own: OwnConnections,
     pub(crate) topics: Topics,
     pub(crate) products: Products,
+    pub(crate) quarantine: Arc<Quarantine>,
     pub(crate) schemas: Arc<SchemaCache>,
     pub(crate) observations: Arc<Observations>,
     pub(crate) consumption: Arc<Consumption>,
@@ -171,8 +175,10 @@ impl Service {
                     .transpose()?,
             },
             tls: config.tls.as_ref().map(ClientTls::open).transpose()?,
+            own: OwnConnections::new(&context.kafka),
             topics: Topics::new(config.max_topics),
             products: Products::new(batches),
+            quarantine: Arc::new(Quarantine::new(&context.kafka)?),
             schemas: Arc::new(SchemaCache::new(
                 context.registry.clone(),
                 config.max_schemas,
@@ -228,6 +234,7 @@ impl Service {
             latch,
             background.clone(),
         ));
+        parts.spawn(quarantine::follow(Arc::clone(&shared), background.clone()));
         parts.spawn(refresh(Arc::clone(&shared), background.clone()));
         let (own, upstream, stop) = (
             shared.tls.clone(),
@@ -367,6 +374,7 @@ async fn refresh(shared: Arc<Shared>, stop: CancellationToken) -> Result<(), Err
                 return Ok(());
             }
             catalog::limit(&admin, &product).await;
+            shared.quarantine.prepare(&admin, &product).await;
         }
     }
 }

@@ -43,29 +43,29 @@ impl Upstream {
         };
         let mut failed = io::Error::new(io::ErrorKind::NotFound, "its address is not known yet");
         for address in addresses {
-            match tokio::time::timeout(self.within, self.one(&address)).await {
-                Ok(Ok((source, sink))) => {
-                    return Ok(Connected {
-                        source,
-                        sink,
-                        address,
-                    });
-                }
-                Ok(Err(error)) => {
-                    failed = io::Error::new(error.kind(), format!("{address}: {error}"));
-                }
-                Err(_) => {
-                    failed = io::Error::new(
-                        io::ErrorKind::TimedOut,
-                        format!(
-                            "{address} did not answer within {} ms",
-                            self.within.as_millis()
-                        ),
-                    );
-                }
+            match self.to(&address).await {
+                Ok(connected) => return Ok(connected),
+                Err(error) => failed = error,
             }
         }
         Err(Ended::NoBroker(failed))
+    }
+
+    /// Connects to an address.
+    pub(crate) async fn to(&self, address: &str) -> io::Result<Connected> {
+        match tokio::time::timeout(self.within, self.one(address)).await {
+            Ok(Ok((source, sink))) => Ok(Connected {
+                source,
+                sink,
+                address: address.to_owned(),
+            }),
+            Ok(Err(error)) => Err(io::Error::new(error.kind(), format!("{address}: {error}"))),
+            Err(_) => {
+                let millis = self.within.as_millis();
+                let said = format!("{address} did not answer within {millis} ms");
+                Err(io::Error::new(io::ErrorKind::TimedOut, said))
+            }
+        }
     }
 
     async fn one(&self, address: &str) -> io::Result<(Source, Sink)> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use meshwork_wire::protocol::fetch::FetchAnswerStart;
-use meshwork_wire::protocol::produce::{self, Edit};
+use meshwork_wire::protocol::produce::{self, Edit, OwnAnswer};
 use meshwork_wire::protocol::{
     ApiKey, LENGTH_BYTES, RESPONSE_LEAST, WireError, api_versions, describe_cluster,
     find_coordinator, metadata, sasl, sasl_name, waits,
@@ -18,6 +18,7 @@ use super::login::Mechanism;
 use super::pending::{Answer, Pending, Produced};
 use crate::apis;
 use crate::error::Ended;
+use crate::produce::{Guard, Place, Refused, Session, Unbearable};
 use crate::service::Shared;
 
 /// Answers above this pass in pieces, unless they are rewritten.
@@ -39,6 +40,8 @@ pub(super) struct Down {
     pub(super) broker: Frames,
     pub(super) client: Outbox,
     pub(super) owed: mpsc::Receiver<Pending>,
+    /// Producers of which a batch has failed, at the broker or here, and was not made good.
+    pub(super) failed: Guard,
 }
 
 /// What a broker is waited for with.
@@ -64,6 +67,17 @@ impl Down {
             match pending {
                 None => break,
                 Some(Pending::Own(frame)) => self.send(&frame).await?,
+                Some(Pending::OwnProduce {
+                    version,
+                    correlation_id,
+                    mut produced,
+                }) => {
+                    self.settle_own(&mut produced)?;
+                    let own = answers(&produced);
+                    let frame = produce::own_answer(correlation_id, version, &own)
+                        .map_err(|error| own_failed(ApiKey::PRODUCE, &error))?;
+                    self.send(&frame).await?;
+                }
                 Some(Pending::Broker {
                     api,
                     version,
@@ -147,6 +161,14 @@ impl Down {
                 let rewritten = self.rewrite(wanted, frame)?;
                 self.send(&rewritten).await
             }
+            Answer::Ours(tell) => {
+                let message = self.whole(wanted, total).await?;
+                let frame = message.get(LENGTH_BYTES..).unwrap_or_default();
+                self.note_throttle(wanted, frame);
+                // Whoever asked may have stopped waiting.
+                let _ = tell.send(message);
+                Ok(())
+            }
             Answer::Login => {
                 let message = self.whole(wanted, total).await?;
                 let frame = message.get(LENGTH_BYTES..).unwrap_or_default();
@@ -155,9 +177,10 @@ impl Down {
                     None => self.send(&message).await,
                 }
             }
-            Answer::Produce(produced) => {
+            Answer::Produce(mut produced) => {
                 let message = self.whole(wanted, total).await?;
                 let frame = message.get(LENGTH_BYTES..).unwrap_or_default();
+                self.settle_own(&mut produced)?;
                 match self.produced(wanted, frame, &produced)? {
                     Some(rewritten) => self.send(&rewritten).await,
                     None => self.send(&message).await,
@@ -339,23 +362,30 @@ impl Down {
 
     /// Counts what was acknowledged, and adds our own answers. `None`: the answer passes as it is.
     fn produced(
-        &self,
+        &mut self,
         wanted: &Wanted,
         frame: &[u8],
         produced: &Produced,
     ) -> Result<Option<Vec<u8>>, Ended> {
-        let wrong = |source: WireError| self.unreadable(wanted, source);
         let version = wanted.version;
         let mut renumbered = false;
+        let mut room = true;
         let summary = produce::read_answers(frame, version, |answer| {
             let sent = produced
                 .sent
                 .iter()
                 .find(|s| s.partition == answer.partition && s.topic.borrowed() == answer.topic);
-            let Some(sent) = sent.filter(|_| answer.error_code == 0) else {
+            let Some(sent) = sent else {
                 return;
             };
+            room &= note(&mut self.failed, sent.session.as_ref(), answer.error_code);
+            if answer.error_code != 0 {
+                return;
+            }
             renumbered |= sent.renumbered;
+            if self.shared.quarantine.kept(&sent.name).is_some() {
+                self.conn.proofs.add(&sent.name, sent.partition);
+            }
             self.shared.metrics.records(&sent.name, sent.records);
             let observations = &self.shared.observations;
             observations.acknowledged(sent, answer.base_offset);
@@ -364,7 +394,10 @@ impl Down {
                 consumption.wrote(id, &sent.name, sent.partition);
             }
         })
-        .map_err(wrong)?;
+        .map_err(|source| unreadable(wanted, source))?;
+        if !room {
+            return Err(too_many_failed());
+        }
         self.conn.throttle(summary.throttle_ms);
         if produced.own.is_empty() && !renumbered && !summary.has_endpoints {
             return Ok(None);
@@ -382,12 +415,30 @@ impl Down {
             })
         };
         let endpoint = |node: i32| self.shared.brokers.endpoint(node, &self.shared.refusals);
-        produce::rewrite_answer(frame, version, &produced.own, edit, endpoint)
+        produce::rewrite_answer(frame, version, &answers(produced), edit, endpoint)
             .map(Some)
-            .map_err(|error| Ended::Own {
-                api: wanted.api.name(),
-                what: error.to_string(),
-            })
+            .map_err(|error| own_failed(wanted.api, &error))
+    }
+
+    /// A batch of which nothing was left to send is called delivered only if all before it were.
+    fn settle_own(&mut self, produced: &mut Produced) -> Result<(), Ended> {
+        for own in &mut produced.own {
+            if own.answer.error_code == 0
+                && let Some((session, place)) = &own.session
+                && let Some(behind) = self.failed.look(session, *place)
+            {
+                let topic = own.answer.topic.borrowed();
+                own.answer = Refused::behind(behind, *place).answer(topic, own.answer.partition);
+            }
+            if !note(
+                &mut self.failed,
+                own.session.as_ref(),
+                own.answer.error_code,
+            ) {
+                return Err(too_many_failed());
+            }
+        }
+        Ok(())
     }
 
     async fn send(&mut self, message: &[u8]) -> Result<(), Ended> {
@@ -410,10 +461,45 @@ impl Down {
     }
 
     fn unreadable(&self, wanted: &Wanted, source: WireError) -> Ended {
-        Ended::Answer {
-            api: wanted.api.name(),
-            version: wanted.version,
-            source,
-        }
+        unreadable(wanted, source)
+    }
+}
+
+fn unreadable(wanted: &Wanted, source: WireError) -> Ended {
+    Ended::Answer {
+        api: wanted.api.name(),
+        version: wanted.version,
+        source,
+    }
+}
+
+/// Notes what a client is told of a batch. `false`: no more can be remembered.
+#[must_use]
+fn note(failed: &mut Guard, session: Option<&(Session, Place)>, error_code: i16) -> bool {
+    let Some((session, place)) = session else {
+        return true;
+    };
+    if error_code == 0 {
+        failed.pass(session, *place);
+        return true;
+    }
+    failed.refuse(session.clone(), *place, error_code)
+}
+
+fn answers(produced: &Produced) -> Vec<OwnAnswer> {
+    produced.own.iter().map(|own| own.answer.clone()).collect()
+}
+
+fn own_failed(api: ApiKey, error: &dyn std::fmt::Display) -> Ended {
+    Ended::Own {
+        api: api.name(),
+        what: error.to_string(),
+    }
+}
+
+fn too_many_failed() -> Ended {
+    Ended::Own {
+        api: ApiKey::PRODUCE.name(),
+        what: Unbearable::TooManyRefused.why().to_owned(),
     }
 }

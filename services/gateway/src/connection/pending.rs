@@ -8,6 +8,7 @@ use meshwork_wire::protocol::produce::{OwnAnswer, OwnedTopic};
 use tokio::time::Instant;
 
 use crate::consumption::Learn;
+use crate::produce::{Place, Session};
 
 /// One answer that a client waits for.
 #[derive(Debug)]
@@ -23,6 +24,12 @@ pub(crate) enum Pending {
     },
     /// Our own: a whole frame.
     Own(Vec<u8>),
+    /// Our own, to a Produce request of which nothing was passed on.
+    OwnProduce {
+        version: i16,
+        correlation_id: i32,
+        produced: Box<Produced>,
+    },
 }
 
 /// What is done with a broker's answer.
@@ -40,17 +47,27 @@ pub(crate) enum Answer {
     Login,
     /// Ours are added, and what was acknowledged is counted.
     Produce(Box<Produced>),
+    /// It is for ourselves.
+    Ours(tokio::sync::oneshot::Sender<bytes::Bytes>),
 }
 
 /// A Produce request on its way.
 #[derive(Debug, Default)]
 pub(crate) struct Produced {
     /// Answers for partitions that were not passed on.
-    pub(crate) own: Vec<OwnAnswer>,
+    pub(crate) own: Vec<Own>,
     /// What was passed on and has to be counted.
     pub(crate) sent: Vec<Sent>,
     /// Of a transaction.
     pub(crate) transactional_id: Option<Box<str>>,
+}
+
+/// One batch that was not passed on.
+#[derive(Debug)]
+pub(crate) struct Own {
+    pub(crate) answer: OwnAnswer,
+    /// Whose it is; none without idempotence.
+    pub(crate) session: Option<(Session, Place)>,
 }
 
 /// One batch on its way to the broker.
@@ -70,4 +87,6 @@ pub(crate) struct Sent {
     pub(crate) alone: bool,
     /// Records were taken out: the client is told no offset, since its own would not fit.
     pub(crate) renumbered: bool,
+    /// Whose it is; none without idempotence.
+    pub(crate) session: Option<(Session, Place)>,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use bytes::Bytes;
 use meshwork_pipeline::ProducerTag;
-use meshwork_wire::protocol::produce::{ProduceRequest, Segment, own_answer};
+use meshwork_wire::protocol::produce::{ProduceRequest, Segment};
 use meshwork_wire::protocol::{
     ApiKey, LENGTH_BYTES, REQUEST_LEAST, RequestHeader, RequestStart, TopicRef, WireError,
     api_versions, fetch, sasl, sasl_name, waits,
@@ -16,18 +16,21 @@ use tokio_util::sync::CancellationToken;
 
 use super::Conn;
 use super::frames::{Begin, EARNEST_BYTES, Frames, Outbox};
+use super::line::Line;
 use super::login::{Mechanism, Principal};
 use super::pending::{Answer, Pending};
 use crate::apis::{self, Action};
 use crate::config::OtherTopics;
 use crate::error::Ended;
-use crate::produce::{self, First, Guard, Sender};
+use crate::produce::{self, Contacts, First, Guard, Sender};
 use crate::service::Shared;
 
 /// Largest frame before a login has ended, as Kafka's own (`SaslServerAuthenticator`).
 const BEFORE_LOGIN_BYTES: usize = 512 << 10;
 /// A shorter `timeout_ms` is not taken at its word where a batch had to wait here.
 const LEAST_TIMEOUT: Duration = Duration::from_secs(5);
+/// However long a client would wait, a batch is decided on within this.
+const MOST_TIMEOUT: Duration = Duration::from_secs(30);
 const KIB: usize = 1 << 10;
 
 /// One direction of a connection.
@@ -40,6 +43,7 @@ pub(super) struct Up {
     pub(super) stop: CancellationToken,
     pub(super) guard: Guard,
     pub(super) first: First,
+    pub(super) contacts: Contacts,
 }
 
 impl Up {
@@ -292,14 +296,30 @@ impl Up {
         }
         let began = Instant::now();
         let shared = Arc::clone(&self.shared);
-        let mut sender = self.sender(header.client_id);
+        let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
+        let patience = timeout.clamp(LEAST_TIMEOUT, MOST_TIMEOUT);
+        let conn = Arc::clone(&self.conn);
+        let tag = self.who(header.client_id);
+        let mut sender = Sender {
+            tag,
+            guard: &mut self.guard,
+            first: &mut self.first,
+            broker: &conn.broker,
+            deadline: began + patience * 3 / 4,
+            contacts: &mut self.contacts,
+            line: Line {
+                conn: &conn,
+                owe: &self.owe,
+                broker: &mut self.broker,
+                client_id: header.client_id.unwrap_or_default(),
+            },
+        };
         let mut decided = produce::decide(&shared, &mut sender, &request)
             .await
             .map_err(|unbearable| Ended::Own {
                 api: start.api.name(),
                 what: unbearable.why().to_owned(),
             })?;
-        let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
         if request.acks != 0 && began.elapsed() > timeout.max(LEAST_TIMEOUT) {
             // The client has given it up by now, and may have sent it again another way.
             return Err(Ended::TooLong {
@@ -310,12 +330,12 @@ impl Up {
         let wants_answer = request.acks != 0;
         if decided.forwarded == 0 && !request.is_empty() {
             if wants_answer {
-                let own = own_answer(start.correlation_id, start.version, &decided.produced.own)
-                    .map_err(|error| Ended::Own {
-                        api: start.api.name(),
-                        what: error.to_string(),
-                    })?;
-                self.owe(Pending::Own(own)).await?;
+                self.owe(Pending::OwnProduce {
+                    version: start.version,
+                    correlation_id: start.correlation_id,
+                    produced: Box::new(decided.produced),
+                })
+                .await?;
             }
             return Ok(());
         }
@@ -344,14 +364,6 @@ impl Up {
         let mut who = self.conn.who.lock();
         who.client_id(client_id);
         who.tag()
-    }
-
-    fn sender(&mut self, client_id: Option<&str>) -> Sender<'_> {
-        Sender {
-            tag: self.who(client_id),
-            guard: &mut self.guard,
-            first: &mut self.first,
-        }
     }
 
     fn claim(&self, secret: sasl::Secret<'_>) {

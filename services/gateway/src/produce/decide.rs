@@ -2,21 +2,19 @@
 
 use std::sync::Arc;
 
-use meshwork_pipeline::batch::{BatchContext, WalkError};
-use meshwork_pipeline::{BatchOutcome, BatchReport, PartitionTally, ProducerTag};
+use meshwork_pipeline::ProducerTag;
 use meshwork_wire::protocol::produce::{ProducePartition, ProduceRequest, Replacement, TopicRef};
-use meshwork_wire::{BatchError, BatchHeader, CodecError, HEADER_BYTES};
+use tokio::time::Instant;
 
+use super::batch::product_batch;
+use super::contacts::Contacts;
 use super::errors::{Refused, code, taken_out};
 use super::first::First;
 use super::guard::{Guard, Place, Session, place};
 use crate::config::OtherTopics;
-use crate::connection::pending::{Produced, Sent};
-use crate::products::Product;
+use crate::connection::line::Line;
+use crate::connection::pending::{Own, Produced, Sent};
 use crate::service::Shared;
-
-/// Rounds of loading schemas for one batch; each loads up to 16.
-const LOADS_MAX: usize = 64;
 
 /// Who sends.
 #[derive(Debug)]
@@ -26,6 +24,14 @@ pub(crate) struct Sender<'c> {
     pub(crate) guard: &'c mut Guard,
     /// What passed on it first.
     pub(crate) first: &'c mut First,
+    /// Where the connection leads: the broker that the client takes for the partitions' leader.
+    pub(crate) broker: &'c str,
+    /// When the request has to be decided on; what can't be found out by then is put off.
+    pub(crate) deadline: Instant,
+    /// Whose numbering has been read to its end.
+    pub(crate) contacts: &'c mut Contacts,
+    /// To ask the broker what the client may do.
+    pub(crate) line: Line<'c>,
 }
 
 /// The connection has to end.
@@ -35,6 +41,13 @@ pub(crate) enum Unbearable {
     Twice,
     /// More failed sessions than are remembered.
     TooManyRefused,
+    /// How a producer's batches are numbered is not known any more. On a new connection it is read
+    /// anew.
+    Forgotten,
+    /// A batch was refused of which nobody awaits an answer.
+    Unanswerable,
+    /// The connection to the broker failed meanwhile.
+    Broken,
 }
 
 impl Unbearable {
@@ -45,6 +58,9 @@ impl Unbearable {
             Self::TooManyRefused => {
                 "too many of the connection's producers have a batch refused and not sent again"
             }
+            Self::Forgotten => "how its producer's batches are numbered has to be read anew",
+            Self::Unanswerable => "a batch is refused for which no answer is wanted (acks=0)",
+            Self::Broken => "the broker could not be asked what the client may do",
         }
     }
 }
@@ -60,12 +76,28 @@ pub(crate) struct Decided {
 }
 
 /// What was decided on a batch.
-enum Verdict {
+pub(super) enum Verdict {
     Forward(Option<Box<Sent>>),
     Rewritten(Vec<u8>, Box<Sent>),
     Refused(Refused),
     /// Success, and nothing goes on.
     TakenOut,
+}
+
+/// The same, and whose batch it is.
+pub(super) struct Judged {
+    pub(super) verdict: Verdict,
+    /// None without idempotence, and where nobody keeps count.
+    pub(super) session: Option<(Session, Place)>,
+}
+
+impl From<Verdict> for Judged {
+    fn from(verdict: Verdict) -> Self {
+        Self {
+            verdict,
+            session: None,
+        }
+    }
 }
 
 /// Decides on each partition of a request.
@@ -87,25 +119,28 @@ pub(crate) async fn decide(
     let mut replacements: Vec<Replacement> = Vec::new();
     let mut broke_contract = false;
     for (at, partition) in request.partitions().enumerate() {
-        let verdict = one(shared, sender, request, &partition).await?;
+        let Judged { verdict, session } = one(shared, sender, request, &partition).await?;
         let replacement = match verdict {
             Verdict::Forward(sent) => {
-                decided.produced.sent.extend(sent.map(|sent| *sent));
+                decided
+                    .produced
+                    .sent
+                    .extend(sent.map(|sent| Sent { session, ..*sent }));
                 Replacement::Keep
             }
             Verdict::Rewritten(bytes, sent) => {
-                decided.produced.sent.push(*sent);
+                decided.produced.sent.push(Sent { session, ..*sent });
                 Replacement::With(bytes)
             }
             Verdict::Refused(refused) => {
                 broke_contract |= refused.code == code::INVALID_RECORD;
-                let own = refused.answer(partition.topic, partition.partition);
-                decided.produced.own.push(own);
+                let answer = refused.answer(partition.topic, partition.partition);
+                decided.produced.own.push(Own { answer, session });
                 Replacement::Drop
             }
             Verdict::TakenOut => {
-                let own = taken_out(partition.topic, partition.partition);
-                decided.produced.own.push(own);
+                let answer = taken_out(partition.topic, partition.partition);
+                decided.produced.own.push(Own { answer, session });
                 Replacement::Drop
             }
         };
@@ -142,10 +177,10 @@ fn refuse_the_rest(
 ) -> Result<(), Unbearable> {
     decided.produced.sent.clear();
     for partition in request.partitions() {
-        let answered =
-            decided.produced.own.iter().any(|o| {
-                o.topic.borrowed() == partition.topic && o.partition == partition.partition
-            });
+        let answered = decided.produced.own.iter().any(|o| {
+            o.answer.topic.borrowed() == partition.topic
+                && o.answer.partition == partition.partition
+        });
         if answered {
             continue;
         }
@@ -153,11 +188,12 @@ fn refuse_the_rest(
             code::INVALID_RECORD,
             "another batch of this request breaks its contract, and a transaction is taken whole or not at all",
         );
-        if let Some((session, place)) = session(&topic_key(shared, partition.topic), &partition) {
-            note(sender, session, place, &refused)?;
+        let session = session(&topic_key(shared, partition.topic), &partition);
+        if let Some((session, place)) = &session {
+            note(sender, session, *place, &refused)?;
         }
-        let own = refused.answer(partition.topic, partition.partition);
-        decided.produced.own.push(own);
+        let answer = refused.answer(partition.topic, partition.partition);
+        decided.produced.own.push(Own { answer, session });
     }
     Ok(())
 }
@@ -166,17 +202,17 @@ fn refuse_the_rest(
 fn topic_key(shared: &Shared, topic: TopicRef<'_>) -> Arc<str> {
     match topic {
         TopicRef::Name(name) => name.into(),
-        TopicRef::Id(id) => shared.topics.name(&id).unwrap_or_else(|| hex(&id).into()),
+        TopicRef::Id(id) => shared.topics.name(&id).unwrap_or_else(|| hex(&id)),
     }
 }
 
-fn note(
+pub(super) fn note(
     sender: &mut Sender<'_>,
-    session: Session,
+    session: &Session,
     place: Place,
     refused: &Refused,
 ) -> Result<(), Unbearable> {
-    if sender.guard.refuse(session, place, refused.code) {
+    if sender.guard.refuse(session.clone(), place, refused.code) {
         Ok(())
     } else {
         Err(Unbearable::TooManyRefused)
@@ -188,11 +224,11 @@ async fn one(
     sender: &mut Sender<'_>,
     request: &ProduceRequest<'_>,
     partition: &ProducePartition<'_>,
-) -> Result<Verdict, Unbearable> {
+) -> Result<Judged, Unbearable> {
     let name: Arc<str> = match partition.topic {
         TopicRef::Name(name) => match shared.products.of(name) {
             Some(product) => {
-                return product_batch(shared, sender, request, partition, product).await;
+                return product_batch(shared, sender, request, partition, &product).await;
             }
             None => name.into(),
         },
@@ -200,26 +236,32 @@ async fn one(
             // Refused while the id was not known: it stands in the way under the id.
             let by_id = session(&hex(&id), partition);
             if let Some((session, place)) = &by_id
-                && let Some(behind) = behind(shared, sender, session, *place, &hex(&id))
+                && let Some(behind) = behind(shared, sender, session, *place)
             {
-                return Ok(behind);
+                return Ok(Judged {
+                    verdict: behind,
+                    session: by_id,
+                });
             }
             let Some(name) = shared.topics.name(&id) else {
                 let refused = Refused::new(
                     code::UNKNOWN_TOPIC_ID,
                     "no topic of this id is known to the gateway: look it up again",
                 );
-                if let Some((session, place)) = by_id {
-                    note(sender, session, place, &refused)?;
+                if let Some((session, place)) = &by_id {
+                    note(sender, session, *place, &refused)?;
                 }
-                return Ok(Verdict::Refused(refused));
+                return Ok(Judged {
+                    verdict: Verdict::Refused(refused),
+                    session: by_id,
+                });
             };
             if let Some((session, place)) = by_id {
                 sender.guard.pass(&session, place);
             }
             match shared.products.of(&name) {
                 Some(product) => {
-                    return product_batch(shared, sender, request, partition, product).await;
+                    return product_batch(shared, sender, request, partition, &product).await;
                 }
                 None => name,
             }
@@ -230,10 +272,11 @@ async fn one(
         return Ok(Verdict::Refused(Refused::new(
             code::TOPIC_AUTHORIZATION_FAILED,
             format!("{name} is written by the gateway alone"),
-        )));
+        ))
+        .into());
     }
     if shared.config.other_topics == OtherTopics::Allow || is_ours(&name) {
-        return Ok(Verdict::Forward(None));
+        return Ok(Verdict::Forward(None).into());
     }
     shared.refusals.say(&format!("other-topic {name}"), || {
         tracing::warn!(topic = %name, "producing is refused: the topic is no data product (gateway.other_topics)");
@@ -243,7 +286,8 @@ async fn one(
         format!(
             "topic {name} is no data product, and only those may be written through this gateway"
         ),
-    )))
+    ))
+    .into())
 }
 
 /// The mesh's own topics are written by its own services, under the broker's access rules.
@@ -251,216 +295,36 @@ fn is_ours(topic: &str) -> bool {
     topic.starts_with("mesh.") || topic.starts_with("__")
 }
 
-async fn product_batch(
-    shared: &Shared,
-    sender: &mut Sender<'_>,
-    request: &ProduceRequest<'_>,
-    partition: &ProducePartition<'_>,
-    product: Arc<Product>,
-) -> Result<Verdict, Unbearable> {
-    // Null or empty: the broker's to refuse.
-    let Some(records) = partition.records.filter(|records| !records.is_empty()) else {
-        return Ok(Verdict::Forward(None));
-    };
-    let session = session(&product.topic, partition);
-    if let Some((session, place)) = &session
-        && let Some(behind) = behind(shared, sender, session, *place, &product.topic)
-    {
-        return Ok(behind);
-    }
-    let mut verdict = checked(shared, sender, request, partition, records, &product).await;
-    if let Some((session, place)) = session {
-        if let Verdict::Forward(Some(sent)) | Verdict::Rewritten(_, sent) = &mut verdict {
-            sent.alone = sender.first.pass(&session);
-        }
-        match &verdict {
-            Verdict::Refused(refused) => note(sender, session, place, refused)?,
-            _ => sender.guard.pass(&session, place),
-        }
-    }
-    Ok(verdict)
-}
-
-async fn checked(
-    shared: &Shared,
-    sender: &Sender<'_>,
-    request: &ProduceRequest<'_>,
-    partition: &ProducePartition<'_>,
-    records: &[u8],
-    product: &Arc<Product>,
-) -> Verdict {
-    let topic = &product.policy.topic;
-    let context = BatchContext {
-        producer: &sender.tag,
-        partition: partition.partition,
-        arrived: shared.clock.now(),
-        span_ms: shared.config.span.record_ms(),
-        max_batch_bytes: product.max_batch_bytes(),
-        removed_before: 0,
-        recorded: None,
-    };
-    for _ in 0..LOADS_MAX {
-        let walked =
-            product.with_pipeline(|pipeline| pipeline.run(records, context, &*shared.schemas));
-        let report = match walked {
-            Ok(report) => report,
-            // Several batches or an old format: a broker refuses both, in its own words.
-            Err(WalkError::Batch(BatchError::Trailing(_) | BatchError::Magic(_))) => {
-                return Verdict::Forward(None);
-            }
-            Err(error) => return Verdict::Refused(unreadable(shared, topic, &error)),
-        };
-        let needed = match &report.outcome {
-            BatchOutcome::Load(needed) => needed,
-            BatchOutcome::Unavailable(needed) => {
-                let lacking = needed.first().map(ToString::to_string).unwrap_or_default();
-                shared.metrics.refused(topic, "registry-unavailable", 1);
-                shared.refusals.say(&format!("registry {topic}"), || {
-                    tracing::warn!(%topic, %lacking, "batches are put off: the registry can't be asked for a schema");
-                });
-                return Verdict::Refused(Refused::new(
-                    code::NOT_ENOUGH_REPLICAS,
-                    format!(
-                        "{lacking} is not known here and the registry can't be asked: try later"
-                    ),
-                ));
-            }
-            _ => return judged(shared, request, partition, product, report),
-        };
-        for needed in needed {
-            // Where the registry can't be asked, the next round says so.
-            let _ = shared.schemas.load(needed).await;
-        }
-    }
-    Verdict::Refused(Refused::new(
-        code::NOT_ENOUGH_REPLICAS,
-        "the batch's schemas could not all be held at a time: try later, or send fewer schemas in a batch",
-    ))
-}
-
-/// Turns a report into a verdict, and counts.
-fn judged(
-    shared: &Shared,
-    request: &ProduceRequest<'_>,
-    partition: &ProducePartition<'_>,
-    product: &Arc<Product>,
-    mut report: BatchReport,
-) -> Verdict {
-    let topic: &Arc<str> = &product.topic;
-    let metrics = &shared.metrics;
-    for refused in &report.refused {
-        metrics.refused(topic, refused.refusal.reason.code(), 1);
-    }
-    if report.unverified > 0 {
-        metrics.unverified(topic, report.unverified);
-    }
-    if report.parents_dropped > 0 {
-        metrics.parents_dropped(topic, report.parents_dropped);
-    }
-    if report.untagged {
-        metrics.untagged(topic);
-    }
-    if let Some(first) = report.refused.first() {
-        shared.refusals.say(&format!("{} {topic}", first.refusal.reason), || {
-            tracing::warn!(%topic, partition = partition.partition, refusal = %first.refusal, "records break the contract");
-        });
-    }
-    let parts = std::mem::take(&mut report.parts);
-    let counted = |records: i64, tally: PartitionTally| {
-        Box::new(Sent {
-            parts,
-            topic: partition.topic.owned(),
-            name: Arc::clone(topic),
-            partition: partition.partition,
-            tally,
-            records,
-            renumbered: report.removed > 0,
-            alone: false,
-        })
-    };
-    if report.removed > 0 {
-        let mut refused = PartitionTally::new(topic, partition.partition);
-        for record in &report.refused {
-            refused.refused(record.refusal.reason, 1);
-        }
-        shared
-            .observations
-            .refused(topic, partition.partition, &refused);
-        return Verdict::Refused(Refused::records(topic, &report.refused));
-    }
-    let records = |bytes: &[u8]| header(bytes).map_or(0, |h| i64::from(h.record_count));
-    match report.outcome {
-        BatchOutcome::Rejected => {
-            shared
-                .observations
-                .refused(topic, partition.partition, &report.tally);
-            Verdict::Refused(Refused::records(topic, &report.refused))
-        }
-        BatchOutcome::Rewritten(bytes) => {
-            let sent = counted(records(&bytes), report.tally);
-            Verdict::Rewritten(bytes, sent)
-        }
-        BatchOutcome::Nothing => {
-            shared
-                .observations
-                .refused(topic, partition.partition, &report.tally);
-            Verdict::TakenOut
-        }
-        _ => Verdict::Forward(
-            (request.acks != 0)
-                .then(|| counted(partition.records.map_or(0, records), report.tally)),
-        ),
-    }
-}
-
-fn unreadable(shared: &Shared, topic: &str, error: &WalkError) -> Refused {
-    shared.metrics.refused(topic, "unreadable", 1);
-    shared.refusals.say(&format!("unreadable {topic}"), || {
-        tracing::warn!(%topic, %error, "a batch can't be read");
-    });
-    let code = match error {
-        WalkError::Batch(BatchError::Codec(CodecError::TooLarge { .. })) => {
-            code::RECORD_LIST_TOO_LARGE
-        }
-        _ => code::CORRUPT_MESSAGE,
-    };
-    Refused::new(code, error.to_string())
-}
-
 /// The producer's session that a batch belongs to, and its place in it; none without idempotence.
-fn session(topic: &str, partition: &ProducePartition<'_>) -> Option<(Session, Place)> {
-    place(&header(partition.records?)?, topic, partition.partition)
+pub(super) fn session(
+    topic: &Arc<str>,
+    partition: &ProducePartition<'_>,
+) -> Option<(Session, Place)> {
+    place(
+        &super::batch::header(partition.records?)?,
+        topic,
+        partition.partition,
+    )
 }
 
 /// The answer to a batch that would overtake a refused one.
-fn behind(
+pub(super) fn behind(
     shared: &Shared,
     sender: &mut Sender<'_>,
     session: &Session,
     place: Place,
-    topic: &str,
 ) -> Option<Verdict> {
     let behind = sender.guard.look(session, place)?;
-    shared.metrics.behind(topic);
-    Some(Verdict::Refused(Refused::new(
-        behind.code,
-        format!(
-            "the batch at sequence {} was refused and has not come again, so that the one at {} may not pass it",
-            behind.refused, place.first
-        ),
-    )))
+    shared.metrics.behind(&session.topic);
+    Some(Verdict::Refused(Refused::behind(behind, place)))
 }
 
-/// A batch's header, its checksum not looked at. Of use only to tell sessions apart.
-fn header(records: &[u8]) -> Option<BatchHeader> {
-    records.get(..HEADER_BYTES).and_then(BatchHeader::peek)
-}
-
-fn hex(id: &[u8; 16]) -> String {
+fn hex(id: &[u8; 16]) -> Arc<str> {
     use std::fmt::Write as _;
-    id.iter().fold(String::from("id:"), |mut text, byte| {
+    let text = id.iter().fold(String::from("id:"), |mut text, byte| {
         // Writing to a String does not fail.
         let _ = write!(text, "{byte:02x}");
         text
-    })
+    });
+    text.into()
 }

@@ -5,10 +5,14 @@ use meshwork_wire::protocol::produce::{
     OwnAnswer, OwnedTopic, RECORD_ERRORS, RecordError, TopicRef,
 };
 
+use super::guard::{Behind, Place};
+
 /// Kafka's error codes, as far as the gateway answers with them (`Errors.java`).
 pub(crate) mod code {
     /// The bytes are no batch, or its checksum is wrong. Clients send it again.
     pub(crate) const CORRUPT_MESSAGE: i16 = 2;
+    /// No such partition: look it up again.
+    pub(crate) const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
     /// Unpacks to more than is allowed.
     pub(crate) const RECORD_LIST_TOO_LARGE: i16 = 18;
     /// Try later.
@@ -40,6 +44,17 @@ impl Refused {
             message: message.into(),
             records: Vec::new(),
         }
+    }
+
+    /// Because an earlier batch failed and has not come again.
+    pub(crate) fn behind(behind: Behind, place: Place) -> Self {
+        Self::new(
+            behind.code,
+            format!(
+                "the batch at sequence {} was refused and has not come again, so that the one at {} may not pass it",
+                behind.refused, place.first
+            ),
+        )
     }
 
     /// Because of these records.

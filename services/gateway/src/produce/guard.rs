@@ -4,8 +4,13 @@
 //! here and the second passed on, both would count as delivered. So later batches of the epoch on
 //! the connection are refused as well until one that covers the refused sequence has passed, or
 //! the epoch rises. A client that comes back on another connection sends the refused batch first.
+//!
+//! The same on the way back: where an earlier batch failed, at the broker or here, a batch of which
+//! nothing was left to send may not be called delivered. librdkafka takes the success of a later
+//! batch for that of all earlier ones (`rd_kafka_dr_implicit_ack`).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use meshwork_wire::BatchHeader;
 
@@ -18,9 +23,9 @@ const KEPT: usize = 10_000;
 /// A producer's session on a partition.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Session {
-    pub(super) producer_id: i64,
-    pub(super) topic: Box<str>,
-    pub(super) partition: i32,
+    pub(crate) producer_id: i64,
+    pub(crate) topic: Arc<str>,
+    pub(crate) partition: i32,
 }
 
 /// A batch, as far as its place in a session goes.
@@ -34,13 +39,17 @@ pub(crate) struct Place {
 }
 
 /// The session and place of an idempotent producer's batch; none of another's.
-pub(crate) fn place(header: &BatchHeader, topic: &str, partition: i32) -> Option<(Session, Place)> {
+pub(crate) fn place(
+    header: &BatchHeader,
+    topic: &Arc<str>,
+    partition: i32,
+) -> Option<(Session, Place)> {
     if header.producer_id < 0 || header.base_sequence < 0 {
         return None;
     }
     let session = Session {
         producer_id: header.producer_id,
-        topic: topic.into(),
+        topic: Arc::clone(topic),
         partition,
     };
     let more = i64::from(header.last_offset_delta.max(0));

@@ -1,0 +1,205 @@
+//! Follows partition 0 of every quarantine, where the verdicts are.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use meshwork_kafka::{Assigned, From, KafkaError, LogReader, ReadBatch, ReaderOptions};
+use meshwork_model::time::{Clock as _, WallClock};
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::kept::Kept;
+use super::verdict;
+use crate::error::Error;
+use crate::service::Shared;
+
+/// Longest wait for records before looking at anything else.
+const WAIT: Duration = Duration::from_millis(500);
+/// Wait before what failed is tried again.
+const RETRY: Duration = Duration::from_millis(500);
+/// How long further changes are waited for before the reader is made anew.
+const SETTLE: Duration = Duration::from_millis(50);
+/// How often is looked for sessions to be forgotten.
+const EXPIRE_EVERY: Duration = Duration::from_secs(60);
+/// Connections that may wait for the end to be read; more are put off.
+const WAITING_MAX: usize = 10_000;
+
+type Waiter = oneshot::Sender<()>;
+
+/// Asks for everything to be read that is there now.
+#[derive(Debug)]
+pub(crate) struct Follower {
+    ask: mpsc::Sender<Waiter>,
+    asked: Mutex<Option<mpsc::Receiver<Waiter>>>,
+}
+
+impl Follower {
+    pub(super) fn new() -> Self {
+        let (ask, asked) = mpsc::channel(WAITING_MAX);
+        Self {
+            ask,
+            asked: Mutex::new(Some(asked)),
+        }
+    }
+
+    /// Waits until everything has been read that was written by now; all who ask meanwhile are
+    /// served by the next look. `false`: that could not be done by `deadline`.
+    pub(crate) async fn read_to_end(&self, deadline: tokio::time::Instant) -> bool {
+        let reads = async {
+            loop {
+                let (tell, told) = oneshot::channel();
+                if self.ask.try_send(tell).is_err() {
+                    return false;
+                }
+                // Dropped: the reader was made anew meanwhile.
+                if told.await.is_ok() {
+                    return true;
+                }
+            }
+        };
+        tokio::time::timeout_at(deadline, reads)
+            .await
+            .unwrap_or(false)
+    }
+}
+
+/// Follows until `stop`.
+pub(crate) async fn follow(shared: Arc<Shared>, stop: CancellationToken) -> Result<(), Error> {
+    let Some(mut asked) = shared.quarantine.follower.asked.lock().take() else {
+        return Ok(());
+    };
+    let mut changes = shared.quarantine.changes();
+    let mut positions: HashMap<Arc<str>, i64> = HashMap::new();
+    loop {
+        let all = shared.quarantine.all();
+        changes.mark_unchanged();
+        let round = Round {
+            shared: &shared,
+            kept: all
+                .iter()
+                .map(|k| (Arc::clone(&k.topic), Arc::clone(k)))
+                .collect(),
+        };
+        let ended = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            ended = round.run(&mut changes, &mut asked, &mut positions) => ended,
+        };
+        if let Err(error) = ended {
+            match &error {
+                // Retention has overtaken the reader, or the topic was made anew: what is known
+                // holds, and reading the same again changes nothing.
+                KafkaError::OffsetOutOfRange { topic, .. }
+                | KafkaError::UnknownTopic { topic, .. } => {
+                    positions.remove(topic.as_str());
+                }
+                _ => {}
+            }
+            shared.refusals.say("quarantine-reader", || {
+                tracing::warn!(%error, "quarantine can't be read for now; new idempotent producers of products with one wait");
+            });
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = tokio::time::sleep(RETRY) => {}
+            }
+        }
+    }
+}
+
+/// Reading with one set of topics.
+struct Round<'r> {
+    shared: &'r Shared,
+    kept: HashMap<Arc<str>, Arc<Kept>>,
+}
+
+impl Round<'_> {
+    /// Runs until the set changes, or reading fails.
+    async fn run(
+        &self,
+        changes: &mut tokio::sync::watch::Receiver<u64>,
+        asked: &mut mpsc::Receiver<Waiter>,
+        positions: &mut HashMap<Arc<str>, i64>,
+    ) -> Result<(), KafkaError> {
+        if self.kept.is_empty() {
+            // It is never closed: what it is part of is held.
+            let _ = changes.changed().await;
+            return Ok(());
+        }
+        let partitions = self
+            .kept
+            .keys()
+            .map(|topic| Assigned {
+                topic: topic.to_string(),
+                partition: 0,
+                from: positions
+                    .get(topic)
+                    .map_or(From::Beginning, |at| From::Offset(*at)),
+            })
+            .collect();
+        let options = ReaderOptions {
+            // Nothing there is transactional.
+            read_committed: false,
+            ..ReaderOptions::default()
+        };
+        let mut reader = LogReader::start(&self.shared.kafka, partitions, options)?;
+        let mut waiting: Vec<Waiter> = Vec::new();
+        let mut expired = Instant::now();
+        loop {
+            tokio::select! {
+                biased;
+                _ = changes.changed() => {
+                    if self.shared.quarantine.all().len() != self.kept.len() {
+                        // Several products are often announced at a time.
+                        tokio::time::sleep(SETTLE).await;
+                        return Ok(());
+                    }
+                }
+                // Those who come while ends are looked up wait for the next look.
+                Some(waiter) = asked.recv(), if waiting.is_empty() => {
+                    waiting.push(waiter);
+                    while let Ok(waiter) = asked.try_recv() {
+                        waiting.push(waiter);
+                    }
+                    reader.chase();
+                }
+                batch = reader.next(WAIT) => {
+                    let batch = batch?;
+                    let caught_up = batch.caught_up && batch.trouble.is_none();
+                    self.take(&batch, positions);
+                    if caught_up {
+                        for waiter in waiting.drain(..) {
+                            // Whoever asked may have stopped waiting.
+                            let _ = waiter.send(());
+                        }
+                    }
+                }
+            }
+            if expired.elapsed() >= EXPIRE_EVERY {
+                expired = Instant::now();
+                for kept in self.kept.values() {
+                    kept.expire(expired);
+                }
+            }
+        }
+    }
+
+    fn take(&self, batch: &ReadBatch, positions: &mut HashMap<Arc<str>, i64>) {
+        // Retention goes by real time.
+        let now = WallClock.now();
+        for record in &batch.records {
+            let Some(kept) = self.kept.get(&record.topic) else {
+                continue;
+            };
+            if let Some(read) = verdict::read(&kept.source, |name| record.header(name)) {
+                kept.record(&read, record.timestamp, now);
+            }
+        }
+        for ((topic, _), position) in &batch.positions {
+            positions.insert(Arc::clone(topic), *position);
+            if let Some(kept) = self.kept.get(topic) {
+                kept.position.send_replace(*position);
+            }
+        }
+    }
+}

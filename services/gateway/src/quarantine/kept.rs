@@ -1,0 +1,252 @@
+//! What is remembered of one product's quarantine: how each producer's batches are numbered.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use meshwork_model::time::Timestamp;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::verdict::Read;
+use crate::produce::{Look, Numbering, Verdict};
+
+/// How long a session is remembered after its last batch: twice the brokers' default for
+/// `producer.id.expiration.ms`, after which a broker takes any sequence of it for the first.
+pub(super) const REMEMBERED_FOR: Duration = Duration::from_secs(2 * 24 * 3600);
+/// A session's count is written anew when the last word on it is as old as this, or a quarter of the
+/// topic's retention: well before a gateway that starts could miss it.
+const CARRY_AFTER_MS: i64 = 12 * 3600 * 1000;
+/// Sessions with numbering of one product. A batch of one more is rejected where it would be
+/// trimmed.
+const SESSIONS_MAX: usize = 100_000;
+
+/// A producer's epoch on a partition of the product's topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct SessionKey {
+    pub(crate) producer_id: i64,
+    pub(crate) epoch: i16,
+    pub(crate) partition: i32,
+}
+
+#[derive(Debug)]
+struct Entry {
+    numbering: Numbering,
+    last_batch: Instant,
+    /// When the log last spoke of it, in milliseconds since 1970.
+    written_ms: i64,
+    carrying: bool,
+}
+
+/// A product's quarantine.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    /// The product's topic.
+    pub(crate) source: Arc<str>,
+    /// The quarantine topic.
+    pub(crate) topic: Arc<str>,
+    /// Its partitions.
+    pub(crate) partitions: i32,
+    carry_after_ms: i64,
+    sessions: Mutex<HashMap<SessionKey, Entry>>,
+    /// Up to where partition 0 has been read.
+    pub(super) position: watch::Sender<i64>,
+}
+
+impl Kept {
+    /// Of a topic with so many partitions, which keeps its records for `retention_ms` (none: for
+    /// ever).
+    pub(crate) fn new(
+        source: Arc<str>,
+        topic: Arc<str>,
+        partitions: i32,
+        retention_ms: Option<i64>,
+    ) -> Self {
+        Self {
+            source,
+            topic,
+            partitions,
+            carry_after_ms: retention_ms.map_or(CARRY_AFTER_MS, |ms| (ms / 4).min(CARRY_AFTER_MS)),
+            sessions: Mutex::default(),
+            position: watch::Sender::new(0),
+        }
+    }
+
+    /// What is known of a batch.
+    pub(crate) fn look(&self, key: SessionKey, first: i32, count: u32) -> Look {
+        let mut sessions = self.sessions.lock();
+        match sessions.get_mut(&key) {
+            Some(entry) => {
+                entry.last_batch = Instant::now();
+                entry.numbering.look(first, count)
+            }
+            None => Look::New {
+                removed_before: 0,
+                attempted: false,
+            },
+        }
+    }
+
+    /// Notes that a verdict is about to be sent off. `false`: there is no room for one more session.
+    pub(crate) fn attempt(&self, key: SessionKey, first: i32, count: u32) -> bool {
+        let mut sessions = self.sessions.lock();
+        if sessions.len() >= SESSIONS_MAX && !sessions.contains_key(&key) {
+            return false;
+        }
+        sessions
+            .entry(key)
+            .or_insert_with(|| Entry::at(first, i64::MAX))
+            .numbering
+            .attempt(first, count);
+        true
+    }
+
+    /// The record that has to be written to carry a session's count on, if any; whoever takes it
+    /// writes it, and says [`carried`](Self::carried).
+    pub(crate) fn carry(&self, key: SessionKey, first: i32, now: Timestamp) -> Option<Verdict> {
+        let mut sessions = self.sessions.lock();
+        let entry = sessions.get_mut(&key)?;
+        if entry.carrying {
+            return None;
+        }
+        let old = now.as_millis().saturating_sub(entry.written_ms) > self.carry_after_ms;
+        let verdict = entry.numbering.carry(first, old)?;
+        entry.carrying = true;
+        Some(verdict)
+    }
+
+    /// The carrying record was written, or could not be.
+    pub(crate) fn carried(&self, key: SessionKey) {
+        if let Some(entry) = self.sessions.lock().get_mut(&key) {
+            entry.carrying = false;
+        }
+    }
+
+    /// Takes in what was read.
+    pub(super) fn record(&self, read: &Read, written: Option<Timestamp>, now: Timestamp) {
+        let written_ms = written.map_or(0, Timestamp::as_millis);
+        let mut sessions = self.sessions.lock();
+        if !sessions.contains_key(&read.key) {
+            let age = now.as_millis().saturating_sub(written_ms);
+            let remembered = i64::try_from(REMEMBERED_FOR.as_millis()).unwrap_or(i64::MAX);
+            // Whoever still sends would have had its count written anew since.
+            if age > remembered {
+                return;
+            }
+        }
+        let entry = sessions
+            .entry(read.key)
+            .or_insert_with(|| Entry::at(read.verdict.first, written_ms));
+        entry.written_ms = written_ms;
+        entry.numbering.record(&read.verdict);
+    }
+
+    /// Forgets the sessions that have sent nothing for long.
+    pub(super) fn expire(&self, now: Instant) {
+        self.sessions
+            .lock()
+            .retain(|_, entry| now.saturating_duration_since(entry.last_batch) < REMEMBERED_FOR);
+    }
+
+    /// Waits until partition 0 has been read up to `offset` and with it.
+    pub(crate) async fn read_behind(&self, offset: i64) {
+        let mut position = self.position.subscribe();
+        // It is never closed while this is borrowed.
+        let _ = position.wait_for(|position| *position > offset).await;
+    }
+}
+
+impl Entry {
+    fn at(first: i32, written_ms: i64) -> Self {
+        Self {
+            numbering: Numbering::at(first),
+            last_batch: Instant::now(),
+            written_ms,
+            carrying: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: SessionKey = SessionKey {
+        producer_id: 7,
+        epoch: 0,
+        partition: 1,
+    };
+
+    fn kept(retention_ms: i64) -> Kept {
+        Kept::new("a".into(), "a.quarantine".into(), 1, Some(retention_ms))
+    }
+
+    fn read(first: i32, removed_before: u64) -> Read {
+        Read {
+            key: KEY,
+            verdict: Verdict {
+                first,
+                count: 2,
+                removed_before,
+                removed: vec![(1, 9)],
+            },
+        }
+    }
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    #[test]
+    fn a_count_is_carried_on_before_its_last_word_is_deleted() {
+        let kept = kept(4_000);
+        kept.record(&read(10, 5), Some(at(0)), at(0));
+        assert_eq!(kept.carry(KEY, 12, at(1_000)), None);
+        let carried = kept.carry(KEY, 12, at(1_001)).unwrap();
+        assert_eq!(
+            (carried.first, carried.count, carried.removed_before),
+            (12, 0, 6)
+        );
+        assert_eq!(kept.carry(KEY, 12, at(1_001)), None, "one at a time");
+        kept.carried(KEY);
+        let word = Read {
+            key: KEY,
+            verdict: carried,
+        };
+        kept.record(&word, Some(at(1_001)), at(1_001));
+        assert_eq!(kept.carry(KEY, 14, at(2_000)), None);
+        // Another gateway that reads only this knows the count.
+        let other = super::Kept::new("a".into(), "a.quarantine".into(), 1, None);
+        other.record(&word, Some(at(1_001)), at(2_000));
+        assert_eq!(
+            other.look(KEY, 12, 1),
+            Look::New {
+                removed_before: 6,
+                attempted: false
+            }
+        );
+    }
+
+    #[test]
+    fn sessions_end_by_their_last_batch_and_not_by_their_last_verdict() {
+        let kept = kept(4_000);
+        kept.record(&read(10, 0), Some(at(0)), at(0));
+        let now = Instant::now();
+        kept.expire(now + REMEMBERED_FOR / 2);
+        assert!(matches!(
+            kept.look(KEY, 12, 1),
+            Look::New {
+                removed_before: 1,
+                ..
+            }
+        ));
+        kept.expire(now + REMEMBERED_FOR * 2);
+        assert!(matches!(
+            kept.look(KEY, 12, 1),
+            Look::New {
+                removed_before: 0,
+                ..
+            }
+        ));
+    }
+}

@@ -1,0 +1,274 @@
+//! Each way by which an acknowledged record could be lost or doubled, as it was shown against the
+//! first design.
+
+use meshwork_gateway::Config;
+use meshwork_model::mesh::announcement::EnforcementMode;
+use meshwork_testkit::kafka;
+
+use crate::mesh::{Gateway, followed};
+use crate::producer::{Producer, World, bad, pipelined, verdict};
+use crate::raw::Raw;
+
+/// librdkafka takes the success of a later batch for that of the earlier ones. So one of which
+/// nothing is left may not be called delivered while an earlier one has failed.
+#[tokio::test]
+async fn a_success_of_ours_does_not_hide_an_earlier_failure() {
+    let world = World::new(EnforcementMode::Quarantine).await;
+    let (product, producer) = (&world.product, Producer::new().await);
+    let admin = kafka().admin();
+    let least = |n: &str| [("min.insync.replicas".to_owned(), n.to_owned())];
+    admin
+        .alter_topic_configs(product.topic(), &least("2"), &[])
+        .await
+        .unwrap();
+    let batches = [
+        producer.batch(0, &[world.good("g0")]),
+        producer.batch(1, &[bad("b1")]),
+        producer.batch(2, &[world.good("g2")]),
+    ];
+    let mut raw = Raw::connect(&world.a.address).await;
+    // 19: one replica is too few. The second one is told the same, and is not lost by it.
+    assert_eq!(pipelined(&mut raw, product, &batches).await, [19, 19, 19]);
+    admin
+        .alter_topic_configs(product.topic(), &least("1"), &[])
+        .await
+        .unwrap();
+    assert_eq!(pipelined(&mut raw, product, &batches).await, [0, 0, 0]);
+    assert_eq!(world.log().await, ["g0", "g2"]);
+    assert_eq!(world.refused().await, ["b1"]);
+}
+
+/// A client that goes from A to B and back may not meet what A knew when it left.
+#[tokio::test]
+async fn a_client_that_comes_back_meets_what_was_decided_elsewhere() {
+    let world = World::new(EnforcementMode::Quarantine).await;
+    let (product, producer) = (&world.product, Producer::new().await);
+    let good = |id: &str| [world.good(id)];
+    assert_eq!(producer.by(&world.a, product, 0, &good("r0")).await, (0, 0));
+    assert_eq!(
+        producer.by(&world.b, product, 1, &[bad("r1")]).await,
+        (0, -1)
+    );
+    assert_eq!(producer.by(&world.b, product, 2, &good("r2")).await, (0, 1));
+    // The answer was lost, and it comes again.
+    assert_eq!(producer.by(&world.a, product, 2, &good("r2")).await, (0, 1));
+    assert_eq!(producer.by(&world.a, product, 3, &good("r3")).await, (0, 2));
+    assert_eq!(producer.by(&world.b, product, 4, &good("r4")).await, (0, 3));
+    assert_eq!(world.log().await, ["r0", "r2", "r3", "r4"]);
+}
+
+/// What was appended and would be refused by now comes again because its answer was lost.
+#[tokio::test]
+async fn a_repeat_is_not_judged_anew() {
+    let mut world = World::new(EnforcementMode::Off).await;
+    let producer = Producer::new().await;
+    let one = Producer::new().await;
+    let partly = [world.good("g0"), bad("b1")];
+    let (code, offset) = producer.by(&world.a, &world.product, 0, &partly).await;
+    assert_eq!(code, 0);
+    let (code, single) = one.by(&world.a, &world.product, 0, &[bad("s0")]).await;
+    assert_eq!(code, 0);
+    for mode in [EnforcementMode::Quarantine, EnforcementMode::Reject] {
+        world.change(mode).await;
+        let product = &world.product;
+        for gateway in [&world.a, &world.b] {
+            assert_eq!(
+                producer.by(gateway, product, 0, &partly).await,
+                (0, offset),
+                "{mode:?}"
+            );
+            assert_eq!(
+                one.by(gateway, product, 0, &[bad("s0")]).await,
+                (0, single),
+                "{mode:?}"
+            );
+        }
+    }
+    // franz-go gives the sequences of what was refused to other records: they are new.
+    let product = &world.product;
+    assert_eq!(producer.by(&world.a, product, 2, &[bad("b2")]).await.0, 87);
+    assert_eq!(
+        producer
+            .by(&world.a, product, 2, &[world.good("g2")])
+            .await
+            .0,
+        0
+    );
+    assert_eq!(one.by(&world.a, product, 1, &[world.good("s1")]).await.0, 0);
+    assert_eq!(world.log().await, ["g0", "b1", "s0", "g2", "s1"]);
+}
+
+/// A verdict is on records, not on numbers.
+#[tokio::test]
+async fn a_verdict_is_not_followed_for_other_records() {
+    let world = World::new(EnforcementMode::Quarantine).await;
+    let (product, producer) = (&world.product, Producer::new().await);
+    let given = [world.good("g0"), bad("b1")];
+    assert_eq!(producer.by(&world.a, product, 0, &given).await, (0, -1));
+    let other = [world.good("x0"), world.good("x1")];
+    for gateway in [&world.a, &world.b] {
+        assert_eq!(producer.by(gateway, product, 0, &other).await.0, 45);
+        // Partly of records that were decided on.
+        let more = [bad("b1"), world.good("g2")];
+        assert_eq!(producer.by(gateway, product, 1, &more).await.0, 45);
+    }
+    assert_eq!(
+        producer
+            .by(&world.b, product, 2, &[world.good("g2")])
+            .await
+            .0,
+        0
+    );
+    assert_eq!(world.log().await, ["g0", "g2"]);
+}
+
+/// Java splits a batch that is too large, and sends the parts.
+#[tokio::test]
+async fn parts_of_a_batch_follow_its_verdict() {
+    let world = World::new(EnforcementMode::Quarantine).await;
+    let (product, producer) = (&world.product, Producer::new().await);
+    let all = [
+        world.good("g0"),
+        bad("b1"),
+        world.good("g2"),
+        bad("b3"),
+        bad("b4"),
+    ];
+    let whole = producer.batch(0, &all);
+    verdict(&world, producer, 0, &whole, &[1, 3, 4]).await;
+    let mut raw = Raw::connect(&world.a.address).await;
+    assert_eq!(
+        producer.send(&mut raw, product, 0, &all[..2]).await,
+        (0, -1)
+    );
+    assert_eq!(
+        producer.send(&mut raw, product, 2, &all[2..3]).await,
+        (0, 1)
+    );
+    assert_eq!(
+        producer.send(&mut raw, product, 3, &all[3..]).await,
+        (0, -1)
+    );
+    assert_eq!(
+        producer
+            .send(&mut raw, product, 5, &[world.good("g5")])
+            .await,
+        (0, 2)
+    );
+    assert_eq!(world.log().await, ["g0", "g2", "g5"]);
+}
+
+/// A gateway is killed behind the verdict and before the rest of the batch has gone on; the schema
+/// that was missing appears, or another gateway would judge otherwise.
+#[tokio::test]
+async fn after_a_kill_another_gateway_follows_the_verdict() {
+    let world = World::new(EnforcementMode::Quarantine).await;
+    let (product, producer) = (&world.product, Producer::new().await);
+    let given = [world.good("g0"), world.good("late"), world.good("g2")];
+    verdict(&world, producer, 0, &producer.batch(0, &given), &[1]).await;
+    assert_eq!(producer.by(&world.b, product, 0, &given).await, (0, -1));
+    assert_eq!(
+        producer.by(&world.b, product, 3, &[world.good("g3")]).await,
+        (0, 2)
+    );
+    // The first verdict in the log holds.
+    verdict(&world, producer, 0, &producer.batch(0, &given), &[0, 1, 2]).await;
+    assert_eq!(
+        producer.by(&world.a, product, 4, &[world.good("g4")]).await,
+        (0, 3)
+    );
+    assert_eq!(world.log().await, ["g0", "g2", "g3", "g4"]);
+}
+
+/// The numbering outlives the gateway that began it.
+#[tokio::test]
+async fn a_gateway_that_starts_goes_on_where_others_were() {
+    let world = World::new(EnforcementMode::Quarantine).await;
+    let (product, producer) = (&world.product, Producer::new().await);
+    assert_eq!(
+        producer
+            .by(&world.a, product, 0, &[bad("b0"), world.good("g1")])
+            .await
+            .0,
+        0
+    );
+    let c = Gateway::start(Config::default()).await;
+    followed(&c, product).await;
+    assert_eq!(
+        producer.by(&c, product, 2, &[world.good("g2")]).await,
+        (0, 1)
+    );
+    assert_eq!(
+        producer
+            .by(&c, product, 0, &[bad("b0"), world.good("g1")])
+            .await,
+        (0, -1)
+    );
+    assert_eq!(
+        producer
+            .by(&c, product, 3, &[bad("b3"), world.good("g4")])
+            .await,
+        (0, -1)
+    );
+    c.stop().await;
+    assert_eq!(
+        producer.by(&world.b, product, 5, &[world.good("g5")]).await,
+        (0, 3)
+    );
+    assert_eq!(world.log().await, ["g1", "g2", "g4", "g5"]);
+}
+
+/// What was taken out stays taken out, whatever the mode is by now.
+#[tokio::test]
+async fn numbering_outlives_a_change_of_mode() {
+    let mut world = World::new(EnforcementMode::Quarantine).await;
+    let producer = Producer::new().await;
+    let first = [bad("b0"), world.good("g1")];
+    assert_eq!(
+        producer.by(&world.a, &world.product, 0, &first).await,
+        (0, -1)
+    );
+    let mut next = 2;
+    for mode in [
+        EnforcementMode::Off,
+        EnforcementMode::Mark,
+        EnforcementMode::Reject,
+    ] {
+        world.change(mode).await;
+        for gateway in [&world.a, &world.b] {
+            let given = [world.good(&format!("g{next}"))];
+            let (code, _) = producer.by(gateway, &world.product, next, &given).await;
+            assert_eq!(code, 0, "{mode:?}");
+            next += 1;
+        }
+        let (code, _) = producer.by(&world.a, &world.product, 0, &first).await;
+        assert_ne!(code, 87, "{mode:?}: it follows its verdict");
+    }
+    assert_eq!(
+        world.log().await,
+        ["g1", "g2", "g3", "g4", "g5", "g6", "g7"]
+    );
+}
+
+/// Two gateways get the same batch at once: one verdict holds, and each record is there once.
+#[tokio::test]
+async fn two_gateways_at_once_agree() {
+    let world = World::new(EnforcementMode::Quarantine).await;
+    let (product, producer) = (&world.product, Producer::new().await);
+    let mut expected = Vec::new();
+    for n in 0..20 {
+        let given = [
+            world.good(&format!("g{n}")),
+            bad(&format!("b{n:02}")),
+            world.good(&format!("h{n}")),
+        ];
+        expected.extend([format!("g{n}"), format!("h{n}")]);
+        let (a, b) = tokio::join!(
+            producer.by(&world.a, product, n * 3, &given),
+            producer.by(&world.b, product, n * 3, &given),
+        );
+        assert_eq!((a, b), ((0, -1), (0, -1)), "{n}");
+    }
+    assert_eq!(world.log().await, expected);
+    assert_eq!(world.refused().await.len(), 20);
+}

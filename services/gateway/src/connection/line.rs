@@ -124,11 +124,10 @@ fn read(message: &Bytes, topic: &str, partition: i32) -> Proof {
             return;
         }
         proof = match (found.error_code, found.may_write()) {
-            // Unknown, or not to be seen by the client.
-            (3, _) => Proof::NoSuchPartition,
             (29, _) | (0, Some(false)) => Proof::MayNot,
             (0, Some(true)) if found.leaders().any(|l| l.partition == partition) => Proof::May,
-            (0, Some(true)) => Proof::NoSuchPartition,
+            // Unknown, or not to be seen by the client; or a partition that is not there.
+            (3, _) | (0, Some(true)) => Proof::NoSuchPartition,
             _ => Proof::Unknown,
         };
     });

@@ -336,17 +336,18 @@ proptest! {
         let mut unanswered: Vec<Batch> = Vec::new();
         let mut steps = steps.into_iter();
         let mut fresh = true;
-        loop {
-            let Some(step) = steps.next().or_else(|| {
-                // In the end everything that is still open is sent again.
-                (settle && !unanswered.is_empty()).then_some(Step {
-                    records: 0,
-                    cut: Cut::Nowhere,
-                    other_gateway: false,
-                    flips: 0,
-                    split: false,
-                })
-            }) else { break };
+        let again = Step {
+            records: 0,
+            cut: Cut::Nowhere,
+            other_gateway: false,
+            flips: 0,
+            split: false,
+        };
+        // In the end everything that is still open is sent again.
+        while let Some(step) = steps
+            .next()
+            .or_else(|| (settle && !unanswered.is_empty()).then(|| again.clone()))
+        {
             if step.records > 0 && unanswered.len() < 5 {
                 let records: Vec<u32> = (next..).take(step.records).collect();
                 next += u32::try_from(records.len()).unwrap();
@@ -367,7 +368,7 @@ proptest! {
             }
             // A connection begins wherever the last one was cut.
             if step.other_gateway || fresh {
-                by = usize::from(step.other_gateway) ^ by;
+                by ^= usize::from(step.other_gateway);
                 world.gateways[by].read_to_end(&world.verdicts);
             }
             fresh = false;

@@ -144,7 +144,7 @@ fn what_may_be_done_is_read() {
     let frame = response(10, &theirs);
     let mut seen = Vec::new();
     metadata::read(&frame, 10, |topic| {
-        seen.push((topic.name, topic.may_write(), topic.partitions))
+        seen.push((topic.name, topic.may_write(), topic.partitions));
     })
     .unwrap();
     assert_eq!(

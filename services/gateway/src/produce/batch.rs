@@ -186,7 +186,8 @@ impl Batch<'_> {
     /// It goes on as it came.
     pub(super) fn forwarded(&self, tally: PartitionTally, parts: Vec<Part>) -> Verdict {
         Verdict::Forward(
-            (self.request.acks != 0).then(|| self.sent(records_in(self.records), tally, parts, false)),
+            (self.request.acks != 0)
+                .then(|| self.sent(records_in(self.records), tally, parts, false)),
         )
     }
 

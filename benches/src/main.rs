@@ -1,22 +1,25 @@
 //! `make bench`: the benches one after the other, then the table. Names on the command line choose
-//! some of them: `registry` is `registry` and `registry-start`. Exit code 1 if a goal is missed.
+//! some of them: `registry` is `registry` and `registry-start`, `gateway` its three. Exit code 1 if a goal is missed.
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use meshwork_benches::table::{self, Line};
-use meshwork_benches::{freshness, pipeline, produce, registry, validator};
+use meshwork_benches::{freshness, gateway, pipeline, produce, registry, validator};
 
 type Bench = fn() -> Result<Vec<Line>>;
 
-const BENCHES: [(&str, Bench); 6] = [
+const BENCHES: [(&str, Bench); 9] = [
     ("validator", validator::run),
     ("pipeline", pipeline::run),
     ("produce", produce::run),
     ("freshness", freshness::run),
     ("registry", registry::run),
     ("registry-start", registry::run_starts),
+    ("gateway", gateway::run),
+    ("gateway-small", gateway::run_small),
+    ("gateway-latency", gateway::run_latency),
 ];
 
 fn main() -> Result<ExitCode> {

@@ -3,7 +3,7 @@
 //! encodes with apache-avro and sends. All with the same librdkafka settings.
 
 mod plain;
-mod registry;
+pub(crate) mod registry;
 
 use std::io::Cursor;
 use std::ops::ControlFlow;

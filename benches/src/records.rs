@@ -18,6 +18,14 @@ pub const SCHEMA: &str = r#"{"type":"record","name":"Order","namespace":"bench",
         {"name":"sku","type":"string"},{"name":"count","type":"int"},{"name":"price","type":"double"}]}}},
     {"name":"note","type":["null","string"],"default":null}]}"#;
 
+/// The schema of records of about 100 bytes, as sensors send them.
+pub const SMALL_SCHEMA: &str = r#"{"type":"record","name":"Reading","namespace":"bench","fields":[
+    {"name":"id","type":"string"},
+    {"name":"at","type":{"type":"long","logicalType":"timestamp-millis"}},
+    {"name":"kind","type":{"type":"enum","name":"Kind","symbols":["HEAT","LIGHT","NOISE"]}},
+    {"name":"value","type":"double"},
+    {"name":"place","type":["null","string"],"default":null}]}"#;
+
 const LINES: i64 = 8;
 
 fn text(out: &mut Vec<u8>, text: &str) {
@@ -110,10 +118,62 @@ pub fn json(n: i64, at: i64) -> String {
     )
 }
 
+/// Where small record `n` was taken.
+fn place(n: i64) -> String {
+    format!(
+        "hall {}, row {}, shelf {}, north side, {:08x}",
+        n % 7,
+        n % 31,
+        n % 101,
+        n * 2_654_435_761 % 4_294_967_296
+    )
+}
+
+/// Key and framed value of small record `n`, with event time `at` (ms since 1970).
+#[must_use]
+pub fn small_framed(id: SchemaId, n: i64, at: i64) -> (String, Vec<u8>) {
+    let key = format!("r{n:08}");
+    let mut out = vec![0];
+    out.extend_from_slice(&id.get().to_be_bytes());
+    text(&mut out, &key);
+    write_i64(&mut out, at);
+    write_i64(&mut out, n % 3);
+    out.extend_from_slice(&21.5f64.to_le_bytes());
+    write_i64(&mut out, 1);
+    text(&mut out, &place(n));
+    (key, out)
+}
+
+/// About as many bytes of JSON as [`small_framed`] has of Avro.
+#[must_use]
+pub fn small_json(n: i64, at: i64) -> String {
+    format!(
+        r#"{{"id":"r{n:08}","at":{at},"kind":"HEAT","value":21.5,"place":"hall {}"}}"#,
+        n % 7
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use meshwork_avro::{Schema, Validator};
+
+    #[test]
+    fn small_records_are_good_and_of_about_100_bytes_in_both_forms() {
+        let schema = Schema::parse(SMALL_SCHEMA).expect("parses");
+        let validator = Validator::compile(&schema, Some("at")).expect("compiles");
+        let id = SchemaId::new(7).expect("an id");
+        for n in [0, 1, 12_345] {
+            let (key, value) = small_framed(id, n, 1_700_000_000_000);
+            let size = key.len() + value.len();
+            assert!((85..=110).contains(&size), "{size}");
+            let valid = validator.validate(value.get(5..).expect("framed"));
+            assert_eq!(valid.expect("valid").event_time, Some(1_700_000_000_000));
+            let json = small_json(n, 1_700_000_000_000);
+            serde_json::from_str::<serde_json::Value>(&json).expect("JSON");
+            assert!((75..=110).contains(&json.len()), "{}", json.len());
+        }
+    }
 
     #[test]
     fn records_are_good_and_of_about_a_kilobyte_in_both_forms() {

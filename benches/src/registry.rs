@@ -4,7 +4,7 @@
 
 mod apicurio;
 pub mod bare;
-mod cores;
+pub(crate) mod cores;
 mod load;
 mod reads;
 mod schemas;

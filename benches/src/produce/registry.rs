@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 ///
 /// # Errors
 /// No port to listen on.
-pub(super) fn start(subjects: &[(String, String)]) -> Result<String> {
+pub(crate) fn start(subjects: &[(String, String)]) -> Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let url = format!("http://{}", listener.local_addr()?);
     let subjects: Arc<[(String, String)]> = subjects.into();

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 
 /// While it lives, this process and all that it starts has the first two of its cores.
 #[derive(Debug)]
-pub(super) struct TwoCores {
+pub(crate) struct TwoCores {
     before: String,
 }
 
@@ -15,7 +15,7 @@ impl TwoCores {
     ///
     /// # Errors
     /// There is no `taskset` (package util-linux).
-    pub(super) fn take() -> Result<Self> {
+    pub(crate) fn take() -> Result<Self> {
         let said = taskset(&["-c", "-p", &own_pid()])?;
         let (_, before) = said.trim().rsplit_once(": ").context("no list of cores")?;
         let cores = cores(before);

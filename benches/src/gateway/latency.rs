@@ -1,0 +1,111 @@
+//! What the gateway adds to the time of a request at half load, and what idle connections cost.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use meshwork_wire::Codec;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::process::Proxy;
+use super::world::World;
+use super::{Case, Ladder, ROUNDS, Rung, load};
+use crate::table::{Line, median};
+
+const CASE: Case = Case {
+    small: false,
+    codec: Codec::None,
+    connections: 16,
+};
+/// How long a rung is measured in a round.
+const SPAN: Duration = Duration::from_secs(3);
+/// Idle connections.
+const IDLE: usize = 1_000;
+/// How long they are left alone before memory is read: longer than a buffer is kept.
+const LEFT_ALONE: Duration = Duration::from_secs(4);
+
+/// Half of what direct gives, through each rung.
+///
+/// # Errors
+/// As [`super::run`].
+pub(super) async fn added(ladder: &Ladder) -> Result<Vec<Line>> {
+    let mut direct = Vec::new();
+    for _ in 0..3 {
+        direct.extend(ladder.run(CASE, Rung::Direct).await?.map(|(rate, _)| rate));
+    }
+    let moved = CASE.requests(Rung::Direct)?;
+    let moved = moved.first().context("no request")?.moved;
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+    let rate = median(direct) * 1e6 / moved as f64 / 2.0;
+
+    const RUNGS: [Rung; 3] = [Rung::Direct, Rung::Pass, Rung::Observe];
+    let mut all = RUNGS.map(|_| (Vec::new(), Vec::new()));
+    for _ in 0..ROUNDS {
+        for (rung, (middle, slow)) in RUNGS.into_iter().zip(&mut all) {
+            let address = ladder.address(rung).context("no such rung")?;
+            let times = load::paced(address, &CASE.requests(rung)?, rate, SPAN).await?;
+            middle.push(within(&times, 0.5));
+            slow.push(within(&times, 0.99));
+        }
+    }
+    let [direct, pass, observe] = all.map(|(middle, slow)| (median(middle), median(slow)));
+    let line = |rung: Rung, through: (f64, f64)| {
+        let (middle, slow) = (through.0 - direct.0, through.1 - direct.1);
+        Line {
+            name: format!(
+                "gateway: added at half load, {}, {}",
+                rung.name(),
+                CASE.name()
+            ),
+            figure: format!(
+                "p50 {middle:.2} ms, p99 {slow:.2} ms; direct {:.2} and {:.2} ms at {rate:.0}/s",
+                direct.0, direct.1
+            ),
+            goal: "p99 at most 1 ms".to_owned(),
+            outcome: (slow <= 1.0).into(),
+        }
+    };
+    Ok(vec![line(Rung::Pass, pass), line(Rung::Observe, observe)])
+}
+
+fn within(times: &[f64], part: f64) -> f64 {
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a place in the list"
+    )]
+    let at = ((times.len() as f64 * part) as usize).min(times.len().saturating_sub(1));
+    times.get(at).copied().unwrap_or(0.0)
+}
+
+/// A gateway of its own, each of whose connections has sent a batch and has nothing more to say.
+///
+/// # Errors
+/// As [`super::run`].
+pub(super) async fn memory(world: &World, dir: &Path) -> Result<Line> {
+    let proxy = Proxy::gateway(
+        &world.bootstrap_servers(),
+        &world.registry,
+        "1s",
+        &dir.join("memory"),
+    )
+    .await?;
+    let empty = proxy.memory()?;
+    let requests = CASE.requests(Rung::Observe)?;
+    let mut open = load::idle(proxy.address, IDLE).await?;
+    for (stream, request) in open.iter_mut().zip(requests.iter().cycle()) {
+        stream.write_all(&request.bytes).await?;
+        let length = stream.read_i32().await?;
+        let mut answer = vec![0; usize::try_from(length)?];
+        stream.read_exact(&mut answer).await?;
+    }
+    tokio::time::sleep(LEFT_ALONE).await;
+    let full = proxy.memory()?;
+    Ok(Line {
+        name: format!("gateway: memory, {IDLE} idle connections that have produced"),
+        figure: format!("{full:.0} MiB; without them {empty:.0}"),
+        goal: "at most 64 MiB".to_owned(),
+        outcome: (full <= 64.0).into(),
+    })
+}

@@ -1,0 +1,103 @@
+//! Kafka's own load, `ProducerPerformance`: what it says of the gateway has to be what ours says.
+
+use std::net::SocketAddr;
+use std::process::Stdio;
+
+use anyhow::{Context, Result, ensure};
+use meshwork_wire::Codec;
+use tokio::process::Command;
+
+use super::{Case, Ladder, ROUNDS, Rung, java, world};
+use crate::table::{Line, Outcome, median};
+
+/// Records of a run: a few seconds.
+const RECORDS: u32 = 600_000;
+/// How far apart the shares of direct may be.
+const APART: f64 = 0.1;
+
+/// One connection, pass-through, 1 KB records in batches of 128 KiB, by both loads in turn.
+///
+/// # Errors
+/// The load can't be had or run.
+pub(super) async fn agrees(ladder: &Ladder) -> Result<Line> {
+    let name =
+        "gateway: pass-through, 1 KB, 1 connection, by Kafka's ProducerPerformance".to_owned();
+    let goal = format!("within {APART} of our own load's share");
+    if !java::has_jdk() {
+        return Ok(Line {
+            name,
+            figure: "not run".to_owned(),
+            goal,
+            outcome: Outcome::NotRun,
+        });
+    }
+    let tools = java::fetch("kafka-tools")?;
+    let case = Case {
+        small: false,
+        codec: Codec::None,
+        connections: 1,
+    };
+    let (mut theirs, mut ours, mut rates) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..ROUNDS.div_ceil(2) {
+        let through = ladder.address(Rung::Pass).context("no gateway")?;
+        let direct = load(&tools, ladder.broker).await?;
+        theirs.push(load(&tools, through).await? / direct);
+        rates.push(direct);
+        let direct = ladder.run(case, Rung::Direct).await?.context("no broker")?;
+        let through = ladder.run(case, Rung::Pass).await?.context("no gateway")?;
+        ours.push(through.0 / direct.0);
+    }
+    let (theirs, ours) = (median(theirs), median(ours));
+    Ok(Line {
+        name,
+        figure: format!("{theirs:.2} of {:.0} MB/s; ours {ours:.2}", median(rates)),
+        goal,
+        outcome: ((theirs - ours).abs() <= APART).into(),
+    })
+}
+
+/// Megabytes (10^6) a second, by its own account.
+async fn load(tools: &std::path::Path, address: SocketAddr) -> Result<f64> {
+    let output = Command::new("java")
+        .args(["-Xmx512m", "-cp"])
+        .arg(format!("{}/libs/*", tools.display()))
+        .arg("org.apache.kafka.tools.ProducerPerformance")
+        .args(["--topic", world::PLAIN, "--record-size", "1000"])
+        .args(["--num-records", &RECORDS.to_string()])
+        .args(["--throughput", "-1", "--producer-props"])
+        .arg(format!("bootstrap.servers={address}"))
+        .args(["acks=all", "batch.size=131072", "linger.ms=10"])
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .context("can't run java")?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    ensure!(
+        output.status.success(),
+        "ProducerPerformance: {said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    records_a_second(&said)
+        .map(|records| records * 1_000.0 / 1e6)
+        .with_context(|| format!("no rate in what ProducerPerformance says: {said}"))
+}
+
+/// Of the last line, which is about the whole run.
+fn records_a_second(said: &str) -> Option<f64> {
+    let (before, _) = said
+        .lines()
+        .rfind(|l| l.contains("records/sec"))?
+        .split_once(" records/sec")?;
+    before.rsplit(' ').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_rate_is_that_of_the_last_line() {
+        let said = "1 records sent, 5.0 records/sec (0.1 MB/sec), 1 ms avg latency.\n\
+            600000 records sent, 123456.789 records/sec (117.73 MB/sec), 12.30 ms avg latency, 99.00 ms max latency.\n";
+        assert_eq!(super::records_a_second(said), Some(123_456.789));
+        assert_eq!(super::records_a_second("nothing"), None);
+    }
+}

@@ -5,7 +5,7 @@ use meshwork_model::mesh::announcement::TagMode;
 use meshwork_model::time::Timestamp;
 use meshwork_wire::{
     BatchBuilder, BatchError, BatchHeader, BatchView, BuildError, Codec, Compressor, Decompressor,
-    Limits, RecordError, RecordParts, RecordView, Records,
+    Limits, Packed, RecordError, RecordParts, RecordView, Records, Tail,
 };
 
 use crate::check::{Check, Checker, Disposition, Facts, RecordIn};
@@ -449,22 +449,29 @@ impl Assembly<'_> {
         builder.restart(&header);
         let mut changed = self.removing || header != *self.batch.header();
         let mut refused = report.refused.iter().peekable();
-        let mut first = true;
-        for (index, (record, facts)) in (0u32..).zip(records.zip(self.facts)) {
-            let record = record?;
+        let mut number = 0i32;
+        // Records that stay as they are are copied in one go, and not before something changes.
+        let mut run = Run::at(records.rest());
+        let all = records.clone();
+        let mut records = records;
+        for (index, facts) in (0u32..).zip(self.facts) {
+            let from = records.rest();
+            let Some(record) = records.next().transpose()? else {
+                break;
+            };
             let bad = refused.next_if(|r| r.index == index);
             if bad.is_some() && self.removing {
+                run.end(builder)?;
+                run = Run::at(records.rest());
                 continue;
             }
             let tagged = Tagged::new(
                 record.headers.iter(),
                 self.context.producer,
                 mode,
-                mode == TagMode::Record || first,
+                mode == TagMode::Record || number == 0,
                 bad.map(|r| r.refusal.reason),
             );
-            first = false;
-            changed |= tagged.changed || i64::from(record.offset_delta) != i64::from(builder.len());
             report.parents_dropped += tagged.parents_dropped;
             let headers = tagged.headers();
             let header_bytes: usize = headers
@@ -477,14 +484,40 @@ impl Assembly<'_> {
                 ..self.tallied(*facts)
             };
             self.add(&mut report.tally, &mut report.parts, &record, tallied);
-            builder.push(RecordParts::from(&record), headers)?;
+            if tagged.changed || record.offset_delta != number {
+                changed = true;
+                run.end(builder)?;
+                builder.push(RecordParts::from(&record), headers)?;
+                run = Run::at(records.rest());
+            } else {
+                run.add(from.len() - records.rest().len(), record.timestamp_delta);
+            }
+            number = number.checked_add(1).ok_or(BuildError::TooMany)?;
         }
+        // What is wrong behind the last record is said.
+        records.next().transpose()?;
         if !changed {
             return Ok(None);
         }
+        let codec = self.batch.codec();
         let mut out = Vec::new();
-        if !builder.is_empty() {
-            builder.finish(self.batch.codec(), compressor, &mut out)?;
+        if run.count > 0 && run.bytes == run.from.len() {
+            let tail = Tail {
+                original: Packed {
+                    bytes: self.batch.body(),
+                    plain: all.rest(),
+                    blocks: all.blocks(),
+                },
+                from: all.rest().len() - run.bytes,
+                count: run.count,
+                greatest_delta: run.greatest_delta,
+            };
+            builder.finish_before(&tail, codec, compressor, &mut out)?;
+        } else {
+            run.end(builder)?;
+            if !builder.is_empty() {
+                builder.finish(codec, compressor, &mut out)?;
+            }
         }
         Ok(Some(out))
     }
@@ -548,6 +581,37 @@ impl Assembly<'_> {
             arrived: self.context.arrived,
             parents: None,
         }
+    }
+}
+
+/// Records one behind the other that stay as they are.
+struct Run<'a> {
+    /// They, and all behind them.
+    from: &'a [u8],
+    bytes: usize,
+    count: i32,
+    greatest_delta: i64,
+}
+
+impl<'a> Run<'a> {
+    const fn at(from: &'a [u8]) -> Self {
+        Self {
+            from,
+            bytes: 0,
+            count: 0,
+            greatest_delta: i64::MIN,
+        }
+    }
+
+    fn add(&mut self, bytes: usize, timestamp_delta: i64) {
+        self.bytes += bytes;
+        self.count = self.count.saturating_add(1);
+        self.greatest_delta = self.greatest_delta.max(timestamp_delta);
+    }
+
+    fn end(&self, builder: &mut BatchBuilder) -> Result<(), BuildError> {
+        let bytes = self.from.get(..self.bytes).unwrap_or_default();
+        builder.push_run(bytes, self.count, self.greatest_delta)
     }
 }
 

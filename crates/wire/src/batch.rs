@@ -284,6 +284,12 @@ impl<'a> BatchView<'a> {
         self.bytes
     }
 
+    /// Its records as they lie in it, compressed or not.
+    #[must_use]
+    pub const fn body(&self) -> &'a [u8] {
+        self.body
+    }
+
     /// The records' timestamp: `delta` after the base, or the broker's for all.
     #[must_use]
     pub const fn timestamp(&self, delta: i64) -> i64 {
@@ -305,9 +311,13 @@ impl<'a> BatchView<'a> {
     where
         'a: 'b,
     {
-        let bytes = match self.codec {
-            Codec::None => self.body,
-            codec => decompressor.decompress(codec, self.body, limits.max_decompressed_bytes)?,
+        let (bytes, blocks) = match self.codec {
+            Codec::None => (self.body, Default::default()),
+            codec => {
+                decompressor.decompress(codec, self.body, limits.max_decompressed_bytes)?;
+                let done: &Decompressor = decompressor;
+                (done.unpacked(), done.blocks())
+            }
         };
         let count = usize::try_from(self.header.record_count)
             .ok()
@@ -316,6 +326,6 @@ impl<'a> BatchView<'a> {
                 count: self.header.record_count,
                 bytes: bytes.len(),
             })?;
-        Ok(Records::new(bytes, count))
+        Ok(Records::new(bytes, count, blocks))
     }
 }

@@ -4,7 +4,7 @@
 //! wrong ones would put two records at one offset.
 
 use crate::batch::{Attributes, BatchHeader, CHECKED_FROM, HEADER_BYTES, MAGIC, TimestampType};
-use crate::codec::{Codec, CodecError, Compressor};
+use crate::codec::{Codec, CodecError, Compressor, Packed};
 use crate::record::{Header, RecordView};
 use crate::varint;
 
@@ -48,6 +48,19 @@ impl<'a> From<&RecordView<'a>> for RecordParts<'a> {
             value: record.value,
         }
     }
+}
+
+/// Records of another batch that stay as they are, behind those that were pushed.
+#[derive(Clone, Copy, Debug)]
+pub struct Tail<'a> {
+    /// All of that batch's records.
+    pub original: Packed<'a>,
+    /// Byte of them, unpacked, at which those begin that stay: all from there on do.
+    pub from: usize,
+    /// How many stay.
+    pub count: i32,
+    /// The greatest of their timestamps' deltas.
+    pub greatest_delta: i64,
 }
 
 /// Collects records into one batch. Can be used again for the next: its buffer stays.
@@ -166,6 +179,27 @@ impl BatchBuilder {
         self.push(RecordParts::from(record), record.headers)
     }
 
+    /// Appends records as they lie in another batch, their offsets included: `bytes` are `count` of
+    /// them, numbered from [`len`](Self::len) on, and `greatest_delta` is the greatest of their
+    /// timestamps' deltas.
+    ///
+    /// # Errors
+    /// [`BuildError::TooMany`]; they are left out then.
+    pub fn push_run(
+        &mut self,
+        bytes: &[u8],
+        count: i32,
+        greatest_delta: i64,
+    ) -> Result<(), BuildError> {
+        if count <= 0 {
+            return Ok(());
+        }
+        self.count = self.count.checked_add(count).ok_or(BuildError::TooMany)?;
+        self.body.extend_from_slice(bytes);
+        self.greatest_delta = self.greatest_delta.max(Some(greatest_delta));
+        Ok(())
+    }
+
     /// Appends the finished batch to `out`.
     ///
     /// # Errors
@@ -178,7 +212,33 @@ impl BatchBuilder {
         out: &mut Vec<u8>,
     ) -> Result<(), BuildError> {
         let start = out.len();
-        let done = self.write(codec, compressor, out, start);
+        let body = |out: &mut Vec<u8>| compressor.compress(codec, &self.body, out);
+        let done = self.write(codec, self.body.len(), body, out, start);
+        if done.is_err() {
+            out.truncate(start);
+        }
+        done
+    }
+
+    /// Appends to `out` the finished batch with `tail` behind what was pushed, numbered from
+    /// [`len`](Self::len) on. Nothing else may be pushed then.
+    ///
+    /// # Errors
+    /// As [`finish`](Self::finish).
+    pub fn finish_before(
+        &mut self,
+        tail: &Tail<'_>,
+        codec: Codec,
+        compressor: &mut Compressor,
+        out: &mut Vec<u8>,
+    ) -> Result<(), BuildError> {
+        self.push_run(&[], tail.count, tail.greatest_delta)?;
+        let start = out.len();
+        let size = self.body.len() + tail.original.plain.len().saturating_sub(tail.from);
+        let body = |out: &mut Vec<u8>| {
+            compressor.replace_front(codec, &tail.original, tail.from, &self.body, out)
+        };
+        let done = self.write(codec, size, body, out, start);
         if done.is_err() {
             out.truncate(start);
         }
@@ -188,7 +248,8 @@ impl BatchBuilder {
     fn write(
         &self,
         codec: Codec,
-        compressor: &mut Compressor,
+        size: usize,
+        body: impl FnOnce(&mut Vec<u8>) -> Result<(), CodecError>,
         out: &mut Vec<u8>,
         start: usize,
     ) -> Result<(), BuildError> {
@@ -199,7 +260,7 @@ impl BatchBuilder {
             TimestampType::CreateTime => h.base_timestamp.saturating_add(greatest_delta),
             TimestampType::LogAppendTime => h.max_timestamp,
         };
-        out.reserve(HEADER_BYTES + self.body.len() / if codec == Codec::None { 1 } else { 2 });
+        out.reserve(HEADER_BYTES + size / if codec == Codec::None { 1 } else { 2 });
         out.extend_from_slice(&h.base_offset.to_be_bytes());
         out.extend_from_slice(&[0; 4]); // length, below
         out.extend_from_slice(&h.partition_leader_epoch.to_be_bytes());
@@ -213,7 +274,7 @@ impl BatchBuilder {
         out.extend_from_slice(&h.producer_epoch.to_be_bytes());
         out.extend_from_slice(&h.base_sequence.to_be_bytes());
         out.extend_from_slice(&self.count.to_be_bytes());
-        compressor.compress(codec, &self.body, out)?;
+        body(out)?;
 
         let batch = out.get_mut(start..).unwrap_or_default();
         let length = i32::try_from(batch.len() - 12).map_err(|_| BuildError::TooLong("batch"))?;

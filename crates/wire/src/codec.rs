@@ -98,6 +98,29 @@ pub enum CodecError {
     },
 }
 
+/// Where a block of compressed bytes ends that can be unpacked without the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockEnd {
+    /// In the compressed bytes.
+    pub packed: usize,
+    /// In what they stand for.
+    pub plain: usize,
+}
+
+/// Most ends of blocks that are noted: what is replaced is at the front.
+const BLOCKS_MAX: usize = 64;
+
+/// Compressed bytes of which the front is to be replaced.
+#[derive(Clone, Copy, Debug)]
+pub struct Packed<'a> {
+    /// They.
+    pub bytes: &'a [u8],
+    /// What they stand for.
+    pub plain: &'a [u8],
+    /// Ends of the first blocks, as [`Decompressor::blocks`] gives them.
+    pub blocks: &'a [BlockEnd],
+}
+
 /// Unpacks batches, one after the other, into one buffer that it keeps.
 ///
 /// Keeps at most [`KEPT_BYTES`](Self::KEPT_BYTES) between batches; while a batch is open, at most
@@ -105,6 +128,7 @@ pub enum CodecError {
 #[derive(Default)]
 pub struct Decompressor {
     buffer: Vec<u8>,
+    blocks: Vec<BlockEnd>,
     snappy: Option<snap::raw::Decoder>,
     zstd: Option<::zstd::bulk::Decompressor<'static>>,
 }
@@ -139,6 +163,7 @@ impl Decompressor {
     ) -> Result<&[u8], CodecError> {
         self.buffer.clear();
         self.buffer.shrink_to(Self::KEPT_BYTES);
+        self.blocks.clear();
         let out = &mut self.buffer;
         let done = match codec {
             Codec::None if compressed.len() > limit => Err(CodecError::TooLarge { codec, limit }),
@@ -151,14 +176,28 @@ impl Decompressor {
                 let decoder = self.snappy.get_or_insert_with(snap::raw::Decoder::new);
                 snappy::decompress(decoder, compressed, out, limit)
             }
-            Codec::Lz4 => lz4::decompress(compressed, out, limit),
+            Codec::Lz4 => lz4::decompress(compressed, out, limit, &mut self.blocks),
             Codec::Zstd => zstd::decompress(&mut self.zstd, compressed, out, limit),
         };
         if let Err(error) = done {
             self.buffer.clear();
+            self.blocks.clear();
             return Err(error);
         }
         Ok(&self.buffer)
+    }
+
+    /// What was unpacked last.
+    #[must_use]
+    pub fn unpacked(&self) -> &[u8] {
+        &self.buffer
+    }
+
+    /// Ends of the first blocks of what was unpacked last, ascending. None where the codec has no
+    /// blocks that stand by themselves.
+    #[must_use]
+    pub fn blocks(&self) -> &[BlockEnd] {
+        &self.blocks
     }
 }
 
@@ -204,6 +243,34 @@ impl Compressor {
             Codec::Zstd => zstd::compress(&mut self.zstd, bytes, out)?,
         }
         Ok(())
+    }
+}
+
+impl Compressor {
+    /// Appends the compressed form of `front` and of what comes behind byte `from` of `original`.
+    /// Blocks of the original that lie behind are taken over, where the codec has such.
+    ///
+    /// # Errors
+    /// As [`compress`](Self::compress).
+    pub fn replace_front(
+        &mut self,
+        codec: Codec,
+        original: &Packed<'_>,
+        from: usize,
+        front: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), CodecError> {
+        if codec == Codec::Lz4 && lz4::replace_front(original, from, front, out)? {
+            return Ok(());
+        }
+        let kept = original.plain.get(from..).unwrap_or_default();
+        if codec == Codec::None {
+            out.reserve(front.len() + kept.len());
+            out.extend_from_slice(front);
+            out.extend_from_slice(kept);
+            return Ok(());
+        }
+        self.compress(codec, &[front, kept].concat(), out)
     }
 }
 

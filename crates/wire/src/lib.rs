@@ -15,7 +15,7 @@ mod build;
 mod cursor;
 
 pub use batch::{Attributes, BatchError, BatchHeader, BatchView, HEADER_BYTES, TimestampType};
-pub use build::{BatchBuilder, BuildError, RecordParts};
-pub use codec::{Codec, CodecError, Compressor, Decompressor};
+pub use build::{BatchBuilder, BuildError, RecordParts, Tail};
+pub use codec::{BlockEnd, Codec, CodecError, Compressor, Decompressor, Packed};
 pub use limits::Limits;
 pub use record::{Header, Headers, RecordError, RecordView, Records};

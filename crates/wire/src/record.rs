@@ -1,5 +1,6 @@
 //! Records within a batch, read one by one where they lie.
 
+use crate::codec::BlockEnd;
 use crate::cursor::{Cursor, Short};
 use crate::varint::VarintError;
 
@@ -177,14 +178,16 @@ impl<'a> Iterator for HeaderIter<'a> {
 #[derive(Clone, Debug)]
 pub struct Records<'a> {
     at: Cursor<'a>,
+    blocks: &'a [BlockEnd],
     count: usize,
     index: usize,
 }
 
 impl<'a> Records<'a> {
-    pub(crate) const fn new(bytes: &'a [u8], count: usize) -> Self {
+    pub(crate) const fn new(bytes: &'a [u8], count: usize, blocks: &'a [BlockEnd]) -> Self {
         Self {
             at: Cursor::new(bytes),
+            blocks,
             count,
             index: 0,
         }
@@ -194,6 +197,13 @@ impl<'a> Records<'a> {
     #[must_use]
     pub const fn count(&self) -> usize {
         self.count
+    }
+
+    /// Ends of the first blocks in which they were compressed; see
+    /// [`Decompressor::blocks`](crate::Decompressor::blocks).
+    #[must_use]
+    pub const fn blocks(&self) -> &'a [BlockEnd] {
+        self.blocks
     }
 
     /// All the records' bytes that are not yet read.

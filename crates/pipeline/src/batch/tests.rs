@@ -190,6 +190,66 @@ fn only_the_first_record_of_a_batch_is_tagged_if_the_product_says_so() {
 }
 
 #[test]
+fn what_stays_is_copied_as_it_is_around_what_changes() {
+    let first = ProductPolicy {
+        tag: TagMode::Batch,
+        ..policy(EnforcementMode::Reject)
+    };
+    let with = |name, headers: &[(&'static str, &'static str)]| Given {
+        headers: headers.to_vec(),
+        ..good(name)
+    };
+    let own = ("own", "1");
+    let claim = ("mesh-producer", "someone");
+    let tag = ("mesh-producer", "ops");
+    for codec in [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Zstd] {
+        let given = [
+            with("A", &[own]),
+            with("B", &[own]),
+            with("C", &[claim, own]),
+            with("D", &[]),
+            with("E", &[own]),
+        ];
+        let expected = [
+            with("A", &[own, tag]),
+            with("B", &[own]),
+            with("C", &[own]),
+            with("D", &[]),
+            with("E", &[own]),
+        ];
+        let report = run(first.clone(), &batch(header(), codec, &given));
+        assert_eq!(
+            rewritten(&report),
+            batch(header(), codec, &expected),
+            "{codec:?}"
+        );
+    }
+}
+
+#[test]
+fn a_large_batch_keeps_its_records_when_its_first_is_tagged() {
+    let first = ProductPolicy {
+        tag: TagMode::Batch,
+        ..policy(EnforcementMode::Reject)
+    };
+    // Of one block of LZ4, and of several.
+    for count in [3, 40_000] {
+        let records: Vec<_> = (0..count).map(|n| good(&format!("F{n}"))).collect();
+        for codec in Codec::ALL {
+            let given = batch(header(), codec, &records);
+            let report = run(first.clone(), &given);
+            let (old, _, before) = read(&given);
+            let (new, new_codec, after) = read(rewritten(&report));
+            assert_eq!((new, new_codec), (old, codec));
+            let (tagged, rest) = after.split_first().unwrap();
+            assert_eq!(tagged.2, ["mesh-producer=ops"]);
+            assert_eq!(tagged.1, before[0].1);
+            assert!(rest == &before[1..], "{codec:?}");
+        }
+    }
+}
+
+#[test]
 fn reject_names_every_bad_record_and_forwards_nothing() {
     let given = batch(header(), Codec::None, &[good("A"), bad(), good("B"), bad()]);
     let mut report = run(policy(EnforcementMode::Reject), &given);

@@ -4,11 +4,13 @@
 use std::hash::Hasher;
 use std::io::Write;
 
-use lz4_flex::block::{decompress_into, decompress_into_with_dict};
+use lz4_flex::block::{
+    compress_into, decompress_into, decompress_into_with_dict, get_maximum_output_size,
+};
 use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
 use twox_hash::XxHash32;
 
-use super::{Codec, CodecError, room};
+use super::{BLOCKS_MAX, BlockEnd, Codec, CodecError, Packed, room};
 use crate::cursor::Cursor;
 
 const CODEC: Codec = Codec::Lz4;
@@ -36,15 +38,29 @@ struct Frame {
     max_block: usize,
 }
 
+impl Frame {
+    /// Whether nothing in it depends on anything but the block it is in.
+    const fn is_plain(&self) -> bool {
+        !self.linked
+            && !self.block_checksums
+            && !self.content_checksum
+            && self.content_size.is_none()
+    }
+}
+
 pub(super) fn decompress(
     compressed: &[u8],
     out: &mut Vec<u8>,
     limit: usize,
+    blocks: &mut Vec<BlockEnd>,
 ) -> Result<(), CodecError> {
     let mut at = Cursor::new(compressed);
+    let mut first = true;
     loop {
         let frame = header(&mut at)?;
         let from = out.len();
+        let plain = first && frame.is_plain();
+        first = false;
         while let Some((stored, data)) = next_block(&mut at, &frame)? {
             if stored {
                 if data.len() > limit.saturating_sub(out.len()) {
@@ -56,6 +72,12 @@ pub(super) fn decompress(
                 out.extend_from_slice(data);
             } else {
                 unpack(data, &frame, from, out, limit)?;
+            }
+            if plain && blocks.len() < BLOCKS_MAX {
+                blocks.push(BlockEnd {
+                    packed: compressed.len() - at.rest().len(),
+                    plain: out.len(),
+                });
             }
         }
         let content = out.get(from..).unwrap_or_default();
@@ -173,6 +195,63 @@ fn unpack(
         }
         Err(_) => Err(corrupt("block")),
     }
+}
+
+/// Bytes of the header of a frame without a content size.
+const PLAIN_HEADER: usize = 7;
+/// Most bytes of a block that any frame may have.
+const BLOCK: usize = 64 * 1024;
+
+/// The frame with another front: up to the end of the block in which the old front ends it is packed
+/// anew, the blocks behind are taken over. `false`: it can't be done so, and nothing was appended.
+pub(super) fn replace_front(
+    original: &Packed<'_>,
+    from: usize,
+    front: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<bool, CodecError> {
+    if from == 0 && front.is_empty() {
+        out.extend_from_slice(original.bytes);
+        return Ok(true);
+    }
+    let Some(end) = original.blocks.iter().find(|end| end.plain >= from) else {
+        return Ok(false);
+    };
+    let (Some(header), Some(kept), Some(behind)) = (
+        original.bytes.get(..PLAIN_HEADER),
+        original.plain.get(from..end.plain),
+        original.bytes.get(end.packed..),
+    ) else {
+        return Ok(false);
+    };
+    out.extend_from_slice(header);
+    for part in front.chunks(BLOCK).chain(kept.chunks(BLOCK)) {
+        block(part, out)?;
+    }
+    out.extend_from_slice(behind);
+    Ok(true)
+}
+
+/// Appends a block: stored as it is where packing would not make it smaller.
+fn block(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), CodecError> {
+    let failed = CodecError::SetUp { codec: CODEC };
+    let length_at = out.len();
+    out.extend_from_slice(&[0; 4]);
+    let given = room(out, get_maximum_output_size(bytes.len()));
+    let packed = compress_into(bytes, given).map_err(|_| failed)?;
+    let (length, flag) = if packed < bytes.len() {
+        out.truncate(length_at + 4 + packed);
+        (packed, 0)
+    } else {
+        out.truncate(length_at + 4);
+        out.extend_from_slice(bytes);
+        (bytes.len(), STORED)
+    };
+    let length = u32::try_from(length).map_err(|_| failed)? | flag;
+    if let Some(at) = out.get_mut(length_at..length_at + 4) {
+        at.copy_from_slice(&length.to_le_bytes());
+    }
+    Ok(())
 }
 
 fn hash(bytes: &[u8]) -> u32 {

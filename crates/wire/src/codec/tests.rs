@@ -168,3 +168,48 @@ fn frames_behind_one_another_are_read() {
         assert!(unpacked(codec, &trailing, LIMIT).is_err(), "{codec:?}");
     }
 }
+
+#[test]
+fn a_front_is_replaced_and_blocks_behind_it_are_taken_over() {
+    let plain: Vec<u8> = (0..75_000u32)
+        .flat_map(|n| (n % 977 * (n % 1_013)).to_be_bytes())
+        .collect();
+    for codec in Codec::ALL {
+        let bytes = packed(codec, &plain);
+        let mut decompressor = Decompressor::new();
+        decompressor.decompress(codec, &bytes, LIMIT).unwrap();
+        let original = Packed {
+            bytes: &bytes,
+            plain: decompressor.unpacked(),
+            blocks: decompressor.blocks(),
+        };
+        for (from, front) in [
+            (0, &b""[..]),
+            (0, b"new"),
+            (10, b""),
+            (1_000, &[7; 70_000]),
+            (65_536, b"new"),
+            (65_537, b"new"),
+            (299_999, b"new"),
+            (300_000, b"new"),
+        ] {
+            let mut out = b"before".to_vec();
+            Compressor::new()
+                .replace_front(codec, &original, from, front, &mut out)
+                .unwrap();
+            let expected = [front, &plain[from..]].concat();
+            let given = out.strip_prefix(b"before").unwrap();
+            assert!(
+                unpacked(codec, given, LIMIT).unwrap() == expected,
+                "{codec:?} {from}"
+            );
+        }
+    }
+    let bytes = packed(Codec::Lz4, &plain);
+    let mut decompressor = Decompressor::new();
+    decompressor.decompress(Codec::Lz4, &bytes, LIMIT).unwrap();
+    assert_eq!(decompressor.blocks().len(), 5);
+    // What was unpacked with another codec leaves none behind.
+    decompressor.decompress(Codec::None, &plain, LIMIT).unwrap();
+    assert!(decompressor.blocks().is_empty());
+}

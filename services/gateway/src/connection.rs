@@ -103,7 +103,7 @@ pub(crate) async fn serve(
     let up = up::Up {
         shared: Arc::clone(&shared),
         conn: Arc::clone(&conn),
-        client: Frames::new(accepted.source),
+        client: Frames::new(accepted.source, Arc::clone(&shared.buffers)),
         broker: Outbox::new(upstream.sink, stalled_after),
         owe,
         stop,
@@ -112,9 +112,9 @@ pub(crate) async fn serve(
         contacts: Contacts::default(),
     };
     let down = down::Down {
+        broker: Frames::new(upstream.source, Arc::clone(&shared.buffers)),
         shared,
         conn,
-        broker: Frames::new(upstream.source),
         client: Outbox::new(accepted.sink, stalled_after),
         owed,
         failed: Guard::default(),

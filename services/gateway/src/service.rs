@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use crate::brokers::{self, Bound, Brokers, NodeId, advertised_host};
 use crate::catalog;
 use crate::config::Config;
+use crate::connection::frames::Buffers;
 use crate::connection::{self, Accepted};
 use crate::consumption::{Consumption, Names};
 use crate::error::{Ended, Error};
@@ -92,6 +93,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     /// KiB of requests that may still be held.
     pub(crate) held: Arc<Semaphore>,
+    /// Large buffers that no connection needs now.
+    pub(crate) buffers: Arc<Buffers>,
     connections: Mutex<Connections>,
 }
 
@@ -190,6 +193,7 @@ impl Service {
             held: Arc::new(Semaphore::new(
                 usize::try_from(limits.held_kib).unwrap_or(usize::MAX),
             )),
+            buffers: Arc::default(),
             connections: Mutex::default(),
             config,
         };

@@ -108,6 +108,7 @@ impl Down {
             // Bytes that nobody asked for are seen with the next answer.
             return Ok(self.owed.recv().await);
         }
+        self.broker.shrink();
         tokio::select! {
             biased;
             pending = self.owed.recv() => Ok(pending),
@@ -244,10 +245,7 @@ impl Down {
         }
         let mut left = total;
         while left > 0 {
-            if self.broker.ready().is_empty() {
-                self.fill(1).await?;
-            }
-            let piece = self.broker.take(left);
+            let piece = self.some(left).await?;
             left -= piece.len();
             let written = self.client.write_all(&[&piece]).await;
             written.map_err(Ended::Client)?;
@@ -285,6 +283,22 @@ impl Down {
         match tokio::time::timeout(within, self.broker.fill(n)).await {
             Ok(Ok(true)) => Ok(()),
             Ok(Ok(false)) => Err(self.broker_failed(std::io::ErrorKind::UnexpectedEof.into())),
+            Ok(Err(source)) => Err(self.broker_failed(source)),
+            Err(_) => Err(Ended::TooLong {
+                what: "an answer on its way from the broker",
+                millis: within.as_millis(),
+            }),
+        }
+    }
+
+    /// The next bytes of an answer, as many as have come.
+    async fn some(&mut self, most: usize) -> Result<bytes::Bytes, Ended> {
+        let within = self.shared.config.stalled_after.get();
+        match tokio::time::timeout(within, self.broker.some(most)).await {
+            Ok(Ok(piece)) if piece.is_empty() => {
+                Err(self.broker_failed(std::io::ErrorKind::UnexpectedEof.into()))
+            }
+            Ok(Ok(piece)) => Ok(piece),
             Ok(Err(source)) => Err(self.broker_failed(source)),
             Err(_) => Err(Ended::TooLong {
                 what: "an answer on its way from the broker",

@@ -2,10 +2,14 @@
 
 use std::io;
 use std::io::IoSlice;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut as _, Bytes, BytesMut};
 use meshwork_wire::protocol::{FrameError, LENGTH_BYTES, frame_length};
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 /// One direction of a connection, encrypted or not.
@@ -17,24 +21,59 @@ pub(crate) type Sink = Box<dyn AsyncWrite + Send + Unpin>;
 const IDLE_BYTES: usize = 4 << 10;
 /// Read beyond the end of a large frame, so that the next one's first bytes come along.
 const AHEAD_BYTES: usize = 4 << 10;
+/// Read at a time where a frame's length is not known yet.
+const READ_BYTES: usize = 64 << 10;
 /// Arrived bytes after which room for the whole of a frame is made at once.
 pub(crate) const EARNEST_BYTES: usize = 64 << 10;
 /// Small messages are gathered up to this many bytes.
 const GATHER_BYTES: usize = 32 << 10;
-/// A buffer larger than this is given back when nothing is in it.
-const KEEP_BYTES: usize = 256 << 10;
+/// What a connection reads large frames into: most producers' batches and what goes with them.
+const LARGE_BYTES: usize = 256 << 10;
+/// Large buffers kept, over all connections: 16 MiB.
+const LARGE_KEPT: usize = 64;
+
+/// Large buffers that no connection needs now. A new one costs the kernel more than what is read
+/// into it, and every connection keeping its own costs memory for nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Buffers {
+    kept: Mutex<Vec<BytesMut>>,
+}
+
+impl Buffers {
+    fn take(&self) -> BytesMut {
+        let kept = self.kept.lock().pop();
+        kept.unwrap_or_else(|| BytesMut::with_capacity(LARGE_BYTES))
+    }
+
+    fn give(&self, mut buffer: BytesMut) {
+        buffer.clear();
+        // Not while a part of it is still held, and not one that had to grow.
+        if !buffer.try_reclaim(LARGE_BYTES) || buffer.capacity() > LARGE_BYTES {
+            return;
+        }
+        let mut kept = self.kept.lock();
+        if kept.len() < LARGE_KEPT {
+            kept.push(buffer);
+        }
+    }
+}
 
 /// Reads frames.
 pub(crate) struct Frames {
     source: Source,
     buffer: BytesMut,
+    /// The small buffer, while `buffer` is a large one.
+    small: Option<BytesMut>,
+    buffers: Arc<Buffers>,
 }
 
 impl Frames {
-    pub(crate) fn new(source: Source) -> Self {
+    pub(crate) fn new(source: Source, buffers: Arc<Buffers>) -> Self {
         Self {
             source,
             buffer: BytesMut::with_capacity(IDLE_BYTES),
+            small: None,
+            buffers,
         }
     }
 
@@ -53,36 +92,81 @@ impl Frames {
             } else {
                 EARNEST_BYTES
             };
+            if n > IDLE_BYTES {
+                self.enlarge();
+            }
             if self.buffer.capacity() - self.buffer.len() < room {
                 self.buffer.reserve(room + AHEAD_BYTES);
             }
-            if self.source.read_buf(&mut self.buffer).await? == 0 {
+            // Several small frames at once; of a large one not much of what comes behind it, which
+            // would have to be moved.
+            let most = READ_BYTES.max(room + AHEAD_BYTES);
+            let mut into = (&mut self.buffer).limit(most);
+            if self.source.read_buf(&mut into).await? == 0 {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
+    /// Waits until at least one byte is there, and takes as many as have come, up to `most`. Empty:
+    /// the other end has closed.
+    pub(crate) async fn some(&mut self, most: usize) -> io::Result<Bytes> {
+        if self.buffer.is_empty() {
+            self.enlarge();
+            self.buffer.reserve(most.min(LARGE_BYTES));
+            self.source.read_buf(&mut self.buffer).await?;
+        }
+        Ok(self.take(most))
+    }
+
+    fn enlarge(&mut self) {
+        if self.small.is_none() {
+            let mut large = self.buffers.take();
+            large.extend_from_slice(&self.buffer);
+            let mut small = std::mem::replace(&mut self.buffer, large);
+            small.clear();
+            self.small = Some(small);
+        }
+    }
+
+    /// Gives a large buffer back in which nothing is.
+    pub(crate) fn shrink(&mut self) {
+        if self.buffer.is_empty()
+            && let Some(mut small) = self.small.take()
+        {
+            if !small.try_reclaim(IDLE_BYTES) {
+                small = BytesMut::with_capacity(IDLE_BYTES);
+            }
+            let large = std::mem::replace(&mut self.buffer, small);
+            self.buffers.give(large);
+        }
+    }
+
     /// Waits for the beginning of a frame: its length and its first `least` bytes, which stay where
-    /// they are. `None`: the other end has closed where a frame would begin. An idle connection's
-    /// large buffer is given back.
+    /// they are. `None`: the other end has closed where a frame would begin. While nothing comes, a
+    /// connection holds no large buffer.
     pub(crate) async fn begin(
         &mut self,
         least: usize,
         limit: usize,
     ) -> Result<Option<usize>, Begin> {
-        if self.buffer.is_empty() && self.buffer.capacity() > KEEP_BYTES {
-            // A producer at full speed comes again at once and would only ask for the same room.
-            let again = tokio::time::timeout(IDLE_AFTER, self.fill(LENGTH_BYTES)).await;
-            match again {
-                Ok(Ok(true)) => {}
-                Ok(Ok(false)) => return self.closed(),
-                Ok(Err(error)) => return Err(Begin::Io(error)),
-                Err(_) => {
-                    if self.buffer.is_empty() {
-                        self.buffer = BytesMut::with_capacity(IDLE_BYTES);
-                    }
-                }
+        if self.small.is_some() && self.buffer.is_empty() {
+            let at_once = {
+                let mut filled = pin!(self.fill(LENGTH_BYTES));
+                std::future::poll_fn(|context| {
+                    Poll::Ready(match filled.as_mut().poll(context) {
+                        Poll::Ready(filled) => Some(filled),
+                        Poll::Pending => None,
+                    })
+                })
+                .await
+            };
+            match at_once {
+                Some(Ok(true)) => {}
+                Some(Ok(false)) => return self.closed(),
+                Some(Err(error)) => return Err(Begin::Io(error)),
+                None => self.shrink(),
             }
         }
         if !self.fill(LENGTH_BYTES).await? {
@@ -113,6 +197,13 @@ impl Frames {
     }
 }
 
+impl Drop for Frames {
+    fn drop(&mut self) {
+        self.buffer.clear();
+        self.shrink();
+    }
+}
+
 impl Frames {
     /// Reads until the other end closes, at most for `within`, and forgets what comes.
     pub(crate) async fn discard(mut self, within: Duration) {
@@ -128,9 +219,6 @@ impl Frames {
         let _ = tokio::time::timeout(within, read).await;
     }
 }
-
-/// How long a connection keeps a large buffer while nothing comes.
-const IDLE_AFTER: Duration = Duration::from_secs(1);
 
 /// Why no frame begins.
 #[derive(Debug)]

@@ -35,8 +35,6 @@ pub(super) struct Request {
     pub(super) bytes: Vec<u8>,
     /// Bytes of its batch as they lie on the wire: what is counted as moved.
     pub(super) moved: usize,
-    /// Records in it.
-    pub(super) records: i32,
 }
 
 /// A full batch for one partition.
@@ -73,7 +71,6 @@ pub(super) fn request(
     Ok(Request {
         bytes: framed(topic, partition, &batch)?,
         moved: batch.len(),
-        records: builder.len(),
     })
 }
 
@@ -155,7 +152,7 @@ mod tests {
             assert_eq!(records.len(), made.moved);
             assert!((126 << 10..=BATCH_BYTES).contains(&records.len()));
             let batch = BatchView::parse(records, &Limits::default()).expect("a batch");
-            assert_eq!(batch.header().record_count, made.records);
+            assert!(batch.header().record_count > 100);
         }
     }
 }

@@ -56,7 +56,6 @@ impl Proxy {
             ),
         )?;
         let program = std::env::current_exe()?.with_file_name("meshwork");
-        let program = std::env::var_os("MESHWORK_BENCH_BINARY").map_or(program, PathBuf::from);
         ensure!(
             program.exists(),
             "{} is not built: run `cargo build --release -p meshwork` first, as `make bench` does",

@@ -5,11 +5,12 @@
 # checksums.sha256: after a change of its pom.xml run `fetch.sh NAME checksums`, look at the
 # difference, and commit it.
 set -euo pipefail
+shopt -s nullglob
 name=${1:?which: kroxylicious or kafka-tools}
 cd "$(dirname "$0")/$name"
 here=$PWD
 
-mark=$(cat pom.xml checksums.sha256 ./*.java 2>/dev/null | sha256sum | cut -c1-16)
+mark=$(cat pom.xml checksums.sha256 ./*.java | sha256sum | cut -c1-16)
 cache=${XDG_CACHE_HOME:-${HOME:?HOME or XDG_CACHE_HOME must be set}/.cache}/meshwork/bench/$name
 app=$cache/$mark
 
@@ -50,7 +51,6 @@ if [ ! -d "$app" ]; then
     exit 1
   }
   for source in *.java; do
-    [ -f "$source" ] || continue
     javac -cp "$part/libs/*" -d "$part" "$source" >&2
   done
   mv "$part" "$app"

@@ -125,7 +125,7 @@ impl OwnConnections {
     async fn connect(&self, upstream: &Upstream, address: &str) -> Result<Line, AskError> {
         let connected = upstream.to(address).await?;
         let mut line = Line {
-            source: Frames::new(connected.source),
+            source: Frames::new(connected.source, Arc::default()),
             sink: Outbox::new(connected.sink, STALLED_AFTER),
             next: 0,
         };

@@ -165,9 +165,12 @@ def send():
     else:
         producer.list_topics(topic, timeout=DEADLINE_S)
 
+    failed = []
+
     def hand(i, key, value):
         def tell(error, message):
             if error:
+                failed.append(i)
                 say(i=i, ok=False, error=error.name(), why=error.str())
             else:
                 say(i=i, ok=True, offset=message.offset())
@@ -183,13 +186,15 @@ def send():
     if way != "transaction":
         producer.flush(120)
     else:
-        # What is queued behind a failure is told only when the transaction is aborted.
-        try:
-            producer.commit_transaction(DEADLINE_S)
-            say(end="committed")
-        except KafkaException:
+        # What is queued behind a failure stays there until it is given up.
+        until("the first failure, or all", lambda: producer.poll(0.1) is not None and (failed or len(producer) == 0))
+        if failed:
+            producer.purge(in_flight=False)
+            producer.flush(DEADLINE_S)
             producer.abort_transaction(DEADLINE_S)
-            say(end="aborted")
+        else:
+            producer.commit_transaction(DEADLINE_S)
+        say(end="aborted" if failed else "committed")
         producer.begin_transaction()
     for i, (key, value) in enumerate(records("after"), len(first)):
         hand(i, key, value)

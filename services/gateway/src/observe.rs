@@ -453,6 +453,7 @@ mod tests {
             records,
             renumbered: false,
             alone: false,
+            session: None,
         }
     }
 

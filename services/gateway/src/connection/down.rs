@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::Conn;
 use super::frames::{Begin, Frames, Outbox};
-use super::login::Mechanism;
+use super::login::{Mechanism, Step};
 use super::pending::{Answer, Pending, Produced};
 use crate::apis;
 use crate::error::Ended;
@@ -147,10 +147,10 @@ impl Down {
                 let rewritten = self.rewrite(wanted, frame)?;
                 self.send(&rewritten).await
             }
-            Answer::Login => {
+            Answer::Login(step) => {
                 let message = self.whole(wanted, total).await?;
                 let frame = message.get(LENGTH_BYTES..).unwrap_or_default();
-                match self.login(wanted, frame)? {
+                match self.login(wanted, frame, step)? {
                     Some(rewritten) => self.send(&rewritten).await,
                     None => self.send(&message).await,
                 }
@@ -309,21 +309,30 @@ impl Down {
     }
 
     /// A step of a login: the name counts after the broker's final yes.
-    fn login(&self, wanted: &Wanted, frame: &[u8]) -> Result<Option<Vec<u8>>, Ended> {
+    fn login(&self, wanted: &Wanted, frame: &[u8], step: Step) -> Result<Option<Vec<u8>>, Ended> {
         let wrong = |source: WireError| self.unreadable(wanted, source);
         let mut who = self.conn.who.lock();
-        if wanted.api == ApiKey::SASL_HANDSHAKE {
-            let answer = sasl::HandshakeAnswer::read(frame, wanted.version).map_err(wrong)?;
-            if answer.error_code != 0 {
-                who.refuse();
+        let claimed = match step {
+            Step::Begin(mechanism) => {
+                let answer = sasl::HandshakeAnswer::read(frame, wanted.version).map_err(wrong)?;
+                if answer.error_code == 0 {
+                    who.begin(mechanism);
+                } else {
+                    who.refuse();
+                }
+                let keep = |name: &str| name != NOT_HERE;
+                let rewritten = sasl::rewrite_handshake(frame, wanted.version, keep);
+                return rewritten.map(Some).map_err(wrong);
             }
-            let rewritten = sasl::rewrite_handshake(frame, wanted.version, |name| name != NOT_HERE);
-            return rewritten.map(Some).map_err(wrong);
-        }
+            Step::Token(claimed) => claimed,
+        };
         let answer = sasl::AuthenticateAnswer::read(frame, wanted.version).map_err(wrong)?;
         if answer.error_code != 0 {
             who.refuse();
             return Ok(None);
+        }
+        if let Some(claimed) = claimed {
+            who.claim(claimed);
         }
         let last = match who.mechanism() {
             Some(Mechanism::Scram) => sasl_name::scram_is_final(answer.auth_bytes.reveal()),

@@ -9,6 +9,8 @@ use meshwork_pipeline::ProducerTag;
 /// subject of a client certificate, the configured name, the client id.
 #[derive(Debug, Default)]
 pub(crate) struct Identity {
+    /// What the client last asked to log in with: how its next token is read.
+    asked: Option<Mechanism>,
     /// What a login in progress claims.
     claimed: Option<Claimed>,
     principal: Option<Principal>,
@@ -37,6 +39,16 @@ impl Principal {
             Self::Named(name.into())
         }
     }
+}
+
+/// What a request of a login asks for. It counts when its own answer has come: what a client sends
+/// ahead must not take the place of what the broker is saying yes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// A login begins.
+    Begin(Mechanism),
+    /// A token; whom it names, if anyone.
+    Token(Option<Principal>),
 }
 
 #[derive(Debug)]
@@ -75,7 +87,17 @@ impl Identity {
         }
     }
 
-    /// A login begins, or begins anew mid-connection (KIP-368).
+    /// The client asks to log in, or to log in again mid-connection (KIP-368).
+    pub(crate) fn ask(&mut self, mechanism: Mechanism) {
+        self.asked = Some(mechanism);
+    }
+
+    /// How the client's next token is to be read.
+    pub(crate) fn asked(&self) -> Option<Mechanism> {
+        self.asked
+    }
+
+    /// The broker lets a login begin.
     pub(crate) fn begin(&mut self, mechanism: Mechanism) {
         self.claimed = Some(Claimed {
             mechanism,
@@ -83,12 +105,12 @@ impl Identity {
         });
     }
 
-    /// How the login in progress goes.
+    /// How the login that the broker answers goes.
     pub(crate) fn mechanism(&self) -> Option<Mechanism> {
         self.claimed.as_ref().map(|c| c.mechanism)
     }
 
-    /// The client's message names someone.
+    /// The message that the broker answers names someone.
     pub(crate) fn claim(&mut self, principal: Principal) {
         if let Some(claimed) = &mut self.claimed
             && claimed.principal.is_none()

@@ -7,6 +7,7 @@ use meshwork_wire::protocol::ApiKey;
 use meshwork_wire::protocol::produce::{OwnAnswer, OwnedTopic};
 use tokio::time::Instant;
 
+use super::login::Step;
 use crate::consumption::Learn;
 
 /// One answer that a client waits for.
@@ -37,7 +38,7 @@ pub(crate) enum Answer {
     /// Who reads what, or whose producer id it is, is learnt once the broker has said yes.
     Learn(Box<Learn>),
     /// A step of a login.
-    Login,
+    Login(Step),
     /// Ours are added, and what was acknowledged is counted.
     Produce(Box<Produced>),
 }

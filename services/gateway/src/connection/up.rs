@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Conn;
 use super::frames::{Begin, EARNEST_BYTES, Frames, Outbox};
-use super::login::{Mechanism, Principal};
+use super::login::{Mechanism, Principal, Step};
 use super::pending::{Answer, Pending};
 use crate::apis::{self, Action};
 use crate::config::OtherTopics;
@@ -115,14 +115,16 @@ impl Up {
                         why: "a Kerberos ticket is for the host that was dialled; use SCRAM, OAUTHBEARER, PLAIN or a client certificate",
                     });
                 }
-                self.conn.who.lock().begin(Mechanism::of(name));
-                self.pass(&header, &message, Answer::Login).await?;
+                let mechanism = Mechanism::of(name);
+                self.conn.who.lock().ask(mechanism);
+                let step = Answer::Login(Step::Begin(mechanism));
+                self.pass(&header, &message, step).await?;
             }
             Action::SaslAuthenticate => {
                 let secret = sasl::auth_bytes(&header, frame)
                     .map_err(|source| unreadable(Some(start), source))?;
-                self.claim(secret);
-                self.pass(&header, &message, Answer::Login).await?;
+                let step = Answer::Login(Step::Token(self.claimed(secret)));
+                self.pass(&header, &message, step).await?;
             }
             Action::ApiVersions
             | Action::Metadata
@@ -354,26 +356,24 @@ impl Up {
         }
     }
 
-    fn claim(&self, secret: sasl::Secret<'_>) {
-        let mut who = self.conn.who.lock();
+    /// Whom a token names, if anyone.
+    fn claimed(&self, secret: sasl::Secret<'_>) -> Option<Principal> {
         let token = secret.reveal();
-        let principal = match who.mechanism() {
-            Some(Mechanism::Plain) => sasl_name::plain(token).map(Principal::named),
-            Some(Mechanism::Scram) => sasl_name::scram_client_first(token).map(|first| {
+        let asked = self.conn.who.lock().asked();
+        match asked? {
+            Mechanism::Plain => sasl_name::plain(token).map(Principal::named),
+            Mechanism::Scram => sasl_name::scram_client_first(token).map(|first| {
                 if first.delegation_token {
                     Principal::Unnamed
                 } else {
                     Principal::named(&first.name)
                 }
             }),
-            Some(Mechanism::OAuthBearer) => sasl_name::oauth_bearer(token).map(|token| {
+            Mechanism::OAuthBearer => sasl_name::oauth_bearer(token).map(|token| {
                 subject(token, &self.shared.config.oauth_claim)
                     .map_or(Principal::Unnamed, |name| Principal::named(&name))
             }),
-            Some(Mechanism::Other) | None => None,
-        };
-        if let Some(principal) = principal {
-            who.claim(principal);
+            Mechanism::Other => None,
         }
     }
 

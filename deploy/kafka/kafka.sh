@@ -18,8 +18,9 @@
 #   KAFKA_START_SECONDS (120) how long `up` waits for a node to serve
 #
 # `run` also takes KAFKA_NODE (1), KAFKA_PORTS and KAFKA_CONTROLLER_PORTS (comma-separated, one a
-# node), KAFKA_LIBS (a folder that `fetch` has printed) and KAFKA_DISCARD (1: when standard input
-# ends the data directory goes too). It answers on standard output, one word
+# node), KAFKA_LIBS (a folder that `fetch` has printed), KAFKA_MORE_LISTENERS and KAFKA_MORE_PROTOCOLS
+# (`,NAME://host:port` and `,NAME:PROTOCOL`, as often as there are more) and KAFKA_DISCARD (1: when
+# standard input ends the data directory goes too). It answers on standard output, one word
 # a line: `pid N`, `serving`, `done WORD`. It obeys lines on standard input: `stop` (clean), `kill`,
 # `pause`, `resume`. When standard input ends the broker gets SIGKILL, so that not even a parent
 # that was killed leaves one behind; when this shell is killed the broker goes too (pdeathsig).
@@ -142,11 +143,11 @@ settings() {
 process.roles=broker,controller
 node.id=$node
 controller.quorum.voters=$voters
-listeners=PLAINTEXT://127.0.0.1:$(nth "$ports" "$node"),CONTROLLER://127.0.0.1:$(nth "$controller_ports" "$node")
-advertised.listeners=PLAINTEXT://127.0.0.1:$(nth "$ports" "$node")
+listeners=PLAINTEXT://127.0.0.1:$(nth "$ports" "$node"),CONTROLLER://127.0.0.1:$(nth "$controller_ports" "$node")${KAFKA_MORE_LISTENERS:-}
+advertised.listeners=PLAINTEXT://127.0.0.1:$(nth "$ports" "$node")${KAFKA_MORE_LISTENERS:-}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT${KAFKA_MORE_PROTOCOLS:-}
 log.dirs=$home/data
 # Apart from the data: a node that loses its data disk must keep its vote.
 metadata.log.dir=$home/metadata

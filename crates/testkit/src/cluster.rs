@@ -1,5 +1,6 @@
 //! Clusters.
 
+use std::path::Path;
 use std::sync::OnceLock;
 
 use meshwork_dev_kafka::{DevKafka, DevKafkaOptions, Nodes};
@@ -19,8 +20,13 @@ pub struct Cluster {
 /// If Kafka can't be had, with the reason; then also for everyone who asks later.
 #[must_use]
 pub fn kafka() -> &'static Cluster {
+    shared(|_, _| {})
+}
+
+/// The shared cluster, with other options if nobody has started it yet.
+pub(crate) fn shared(change: impl FnOnce(&Path, &mut DevKafkaOptions)) -> &'static Cluster {
     static SHARED: OnceLock<Result<Cluster, String>> = OnceLock::new();
-    match SHARED.get_or_init(|| Cluster::try_start(Nodes::One)) {
+    match SHARED.get_or_init(|| Cluster::try_start(Nodes::One, change)) {
         Ok(cluster) => cluster,
         Err(why) => panic!("no Kafka for tests: {why}"),
     }
@@ -33,19 +39,24 @@ impl Cluster {
     /// If Kafka can't be had, with the reason.
     #[must_use]
     pub fn start(nodes: Nodes) -> Self {
-        match Self::try_start(nodes) {
+        match Self::try_start(nodes, |_, _| {}) {
             Ok(cluster) => cluster,
             Err(why) => panic!("no Kafka for tests: {why}"),
         }
     }
 
-    fn try_start(nodes: Nodes) -> Result<Self, String> {
+    fn try_start(
+        nodes: Nodes,
+        change: impl FnOnce(&Path, &mut DevKafkaOptions),
+    ) -> Result<Self, String> {
         let dir = tempfile::Builder::new()
             .prefix("meshwork-test-kafka-")
             .tempdir()
             .map_err(|e| format!("no temporary directory: {e}"))?;
-        let mut options = DevKafkaOptions::new(dir.keep());
+        let dir = dir.keep();
+        let mut options = DevKafkaOptions::new(&dir);
         options.nodes = nodes;
+        change(&dir, &mut options);
         // Tests end in many ways; the wrapper removes the directory in all of them.
         options.discard = true;
         let dev = DevKafka::start(options).map_err(|e| with_sources(&e))?;

@@ -7,10 +7,14 @@
 
 mod cluster;
 mod other_registry;
+mod pki;
 mod records;
+mod secure;
 mod wait;
 
 pub use cluster::{Cluster, kafka};
 pub use meshwork_dev_kafka::Nodes;
 pub use other_registry::OtherRegistry;
+pub use pki::{Pair, Pki};
+pub use secure::{PASSWORD, Secure, secure_kafka};
 pub use wait::{DEADLINE, unique, wait_for, wait_until};

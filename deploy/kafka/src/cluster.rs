@@ -39,6 +39,16 @@ impl Nodes {
     }
 }
 
+/// One more listener of every node, on a free port of 127.0.0.1, beside the plain one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Its name, in capitals. Its own settings begin with `listener.name.`, the name in small
+    /// letters and a dot.
+    pub name: String,
+    /// `PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`.
+    pub protocol: String,
+}
+
 /// What to start.
 #[derive(Clone, Debug)]
 pub struct DevKafkaOptions {
@@ -48,6 +58,8 @@ pub struct DevKafkaOptions {
     pub nodes: Nodes,
     /// Port of node 1 on 127.0.0.1; the others have the next ones. `None` takes free ones.
     pub port: Option<u16>,
+    /// More listeners; what logins and certificates they need is in `settings`.
+    pub listeners: Vec<Listener>,
     /// More lines for `server.properties`; they win over our own.
     pub settings: BTreeMap<String, String>,
     /// Heap of one node, MiB; by default 512, or 384 each for three.
@@ -68,6 +80,7 @@ impl DevKafkaOptions {
             data_dir: data_dir.into(),
             nodes: Nodes::One,
             port: None,
+            listeners: Vec::new(),
             settings: BTreeMap::new(),
             heap_mib: None,
             discard: false,
@@ -83,6 +96,8 @@ impl DevKafkaOptions {
 pub struct DevKafka {
     options: DevKafkaOptions,
     ports: Vec<u16>,
+    /// Of each node, in the order of `options.listeners`.
+    more_ports: Vec<Vec<u16>>,
     nodes: Vec<Mutex<Slot>>,
 }
 
@@ -129,6 +144,7 @@ impl DevKafka {
     ) -> Result<Self, DevKafkaError> {
         let n = options.nodes.count();
         let (ports, controllers) = choose_ports(options.port, n)?;
+        let more_ports = more_ports(options, &[&ports[..], &controllers[..]].concat())?;
         let mut env = vec![
             ("KAFKA_NODES", n.to_string()),
             ("KAFKA_PORTS", comma_separated(&ports)),
@@ -142,11 +158,14 @@ impl DevKafka {
         }
         let nodes = (1..=n)
             .map(|node| {
+                let mut env = env.clone();
+                let own = node.checked_sub(1).and_then(|i| more_ports.get(i));
+                env.extend(more_env(options, own.map_or(&[], Vec::as_slice)));
                 let plan = Plan {
                     node,
                     script: script.to_owned(),
                     data_dir: options.data_dir.clone(),
-                    env: env.clone(),
+                    env,
                 };
                 let running = Running::start(&plan)?;
                 Ok(Mutex::new(Slot {
@@ -158,6 +177,7 @@ impl DevKafka {
         let cluster = Self {
             options: options.clone(),
             ports,
+            more_ports,
             nodes,
         };
         let deadline = Instant::now() + options.start_within;
@@ -182,6 +202,16 @@ impl DevKafka {
             .map(|port| format!("127.0.0.1:{port}"))
             .collect::<Vec<_>>()
             .join(",")
+    }
+
+    /// Addresses of all nodes at one of `options.listeners`, by its name.
+    #[must_use]
+    pub fn bootstrap_servers_of(&self, listener: &str) -> Option<String> {
+        let mut listeners = self.options.listeners.iter();
+        let at = listeners.position(|l| l.name == listener)?;
+        let ports = self.more_ports.iter().filter_map(|of_node| of_node.get(at));
+        let addresses: Vec<String> = ports.map(|port| format!("127.0.0.1:{port}")).collect();
+        Some(addresses.join(","))
     }
 
     /// Port of `node` (from 1).
@@ -351,6 +381,30 @@ fn choose_ports(port: Option<u16>, n: usize) -> Result<(Vec<u16>, Vec<u16>), Dev
         .take(n)
         .collect();
     Ok((ports, controllers))
+}
+
+/// Free ports for the further listeners, by node, none of them among `taken`.
+fn more_ports(options: &DevKafkaOptions, taken: &[u16]) -> Result<Vec<Vec<u16>>, DevKafkaError> {
+    let (nodes, each) = (options.nodes.count(), options.listeners.len());
+    if each == 0 {
+        return Ok(Vec::new());
+    }
+    let free = port::free(nodes * each + taken.len())?;
+    let free: Vec<u16> = free.into_iter().filter(|p| !taken.contains(p)).collect();
+    Ok(free.chunks(each).take(nodes).map(<[u16]>::to_vec).collect())
+}
+
+fn more_env(options: &DevKafkaOptions, ports: &[u16]) -> [(&'static str, String); 2] {
+    let mut env = [
+        ("KAFKA_MORE_LISTENERS", String::new()),
+        ("KAFKA_MORE_PROTOCOLS", String::new()),
+    ];
+    for (Listener { name, protocol }, port) in options.listeners.iter().zip(ports) {
+        let [(_, listeners), (_, protocols)] = &mut env;
+        listeners.push_str(&format!(",{name}://127.0.0.1:{port}"));
+        protocols.push_str(&format!(",{name}:{protocol}"));
+    }
+    env
 }
 
 fn comma_separated(ports: &[u16]) -> String {

@@ -10,6 +10,6 @@ mod kit;
 mod node;
 mod port;
 
-pub use cluster::{DevKafka, DevKafkaOptions, Nodes};
+pub use cluster::{DevKafka, DevKafkaOptions, Listener, Nodes};
 pub use error::DevKafkaError;
 pub use kit::{KAFKA_VERSION, fetch};

@@ -73,13 +73,22 @@ impl Gateway {
     }
 
     pub(crate) async fn start_with(config: Config, registry: RegistryClient) -> Self {
+        Self::start_at(config, registry, kafka().config()).await
+    }
+
+    /// Starts one that reaches the brokers otherwise.
+    pub(crate) async fn start_at(
+        config: Config,
+        registry: RegistryClient,
+        brokers: KafkaConfig,
+    ) -> Self {
         // The registry answers once it has read its log.
         writer::<ProductAnnouncement>(ControlTopic::Catalog).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (readiness, metrics) = (Readiness::new(), Metrics::new());
         let context = Context {
-            kafka: kafka().config(),
+            kafka: brokers,
             registry,
             clock: Arc::new(WallClock),
             readiness: readiness.clone(),

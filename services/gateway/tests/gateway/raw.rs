@@ -10,21 +10,25 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};
 use meshwork_testkit::DEADLINE;
 use meshwork_wire::{BatchBuilder, Codec, Compressor, RecordParts};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// A connection.
-pub(crate) struct Raw {
-    pub(crate) stream: TcpStream,
+pub(crate) struct Raw<S = TcpStream> {
+    pub(crate) stream: S,
     next: i32,
 }
 
 impl Raw {
     pub(crate) async fn connect(address: &str) -> Self {
-        Self {
-            stream: TcpStream::connect(address).await.unwrap(),
-            next: 0,
-        }
+        Self::over(TcpStream::connect(address).await.unwrap())
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
+    /// Over a connection that is there, such as one that is encrypted.
+    pub(crate) fn over(stream: S) -> Self {
+        Self { stream, next: 0 }
     }
 
     /// Sends a request; its correlation id.

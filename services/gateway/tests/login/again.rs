@@ -1,0 +1,49 @@
+//! Logging in again and again on one connection (KIP-368).
+
+use std::time::{Duration, Instant};
+
+use meshwork_gateway::Config;
+use meshwork_model::mesh::observation::Trust;
+use meshwork_testkit::PASSWORD;
+use meshwork_wire::Codec;
+
+use crate::entry::{gateway_at, names, observed, plain, produce, product};
+use crate::raw::{Raw, batch, produce_request};
+
+/// Logins after the first: three lifetimes at least.
+const AGAIN: usize = 6;
+
+#[tokio::test]
+async fn a_producer_logs_in_again_and_goes_on() {
+    let product = product().await;
+    let gateway = gateway_at("REAUTH", Config::default()).await;
+    let mut raw = Raw::connect(&gateway.address).await;
+    let mut produced = 0;
+    for _ in 0..=AGAIN {
+        let began = Instant::now();
+        let answer = plain(&mut raw, "alice", PASSWORD).await;
+        assert_eq!(answer.error_code, 0, "{:?}", answer.error_message);
+        let lifetime = u64::try_from(answer.session_lifetime_ms).unwrap();
+        assert!((1..=3_000).contains(&lifetime), "{lifetime}");
+        // The broker takes no second login within a second.
+        while began.elapsed() < Duration::from_millis(lifetime / 2) {
+            produce(&mut raw, &product).await;
+            produced += 1;
+        }
+    }
+    assert_eq!(names(&product).await, vec!["alice"; produced]);
+    let seen = observed(&product, i64::try_from(produced).unwrap()).await;
+    assert_eq!(seen, [("alice".to_owned(), Trust::Principal)]);
+
+    // Who does not is closed by the broker, and so by the gateway.
+    let good = batch(Codec::None, &[product.flight("a")]);
+    let request = produce_request(product.topic(), &good);
+    loop {
+        raw.send(kafka_protocol::messages::ApiKey::Produce, 9, &request)
+            .await;
+        if raw.frame().await.is_none() {
+            break;
+        }
+    }
+    gateway.stop().await;
+}

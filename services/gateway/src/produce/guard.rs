@@ -88,9 +88,18 @@ impl Guard {
         let found = self.refused.get(session).copied()?;
         if place.epoch != found.epoch {
             // A lower epoch is the broker's to refuse.
-            if place.epoch > found.epoch {
-                self.refused.remove(session);
+            if place.epoch < found.epoch {
+                return None;
             }
+            // A new epoch begins at 0, and a broker without state of the producer would take any
+            // other sequence first: Java's client sends what comes next before what it numbers anew.
+            if place.first != 0 {
+                return Some(Behind {
+                    refused: 0,
+                    code: code::OUT_OF_ORDER_SEQUENCE_NUMBER,
+                });
+            }
+            self.refused.remove(session);
             return None;
         }
         is_after(place.first, found.sequence).then_some(Behind {
@@ -209,7 +218,10 @@ mod tests {
         assert!(guard.refuse(me.clone(), at(3, 10, 10), code::INVALID_RECORD));
         assert_eq!(guard.look(&me, at(2, 99, 99)), None);
         assert!(guard.look(&me, at(3, 99, 99)).is_some());
+        let early = guard.look(&me, at(4, 1, 1)).unwrap();
+        assert_eq!((early.refused, early.code), (0, 45), "not before its first");
         assert_eq!(guard.look(&me, at(4, 0, 0)), None);
+        assert_eq!(guard.look(&me, at(4, 1, 1)), None, "after it");
         assert_eq!(guard.look(&me, at(3, 99, 99)), None, "forgotten by then");
     }
 

@@ -104,6 +104,13 @@ impl Up {
         };
         let header =
             RequestHeader::read(frame).map_err(|source| unreadable(Some(start), source))?;
+        tracing::debug!(
+            target: "meshwork_gateway::requests",
+            client = header.client_id,
+            api = start.api.name(),
+            version = start.version,
+            "request"
+        );
         match action {
             Action::Produce => self.produce(&header, &message).await?,
             Action::SaslHandshake => {

@@ -10,7 +10,7 @@ mod workload;
 
 pub use calls::{Client, Heard};
 pub use faults::{Fault, Faults, Struck};
-pub use instance::Instance;
+pub use instance::{Instance, spawn};
 pub use log::Tail;
 pub use mesh::{Mesh, Violated, cluster, judge};
 pub use workload::{Load, LoadOptions, Phase, Tallies, Tally};

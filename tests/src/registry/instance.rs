@@ -268,7 +268,10 @@ type Order = (Command, Sender<std::io::Result<Child>>);
 
 /// Spawns on a thread that lives as long as this process: a child that dies with its parent dies
 /// with the thread that made it.
-fn spawn(command: Command) -> Result<Child> {
+///
+/// # Errors
+/// It can't be started.
+pub fn spawn(command: Command) -> Result<Child> {
     static SPAWNER: OnceLock<Sender<Order>> = OnceLock::new();
     let spawner = SPAWNER.get_or_init(|| {
         let (orders, taken) = channel::<Order>();

@@ -1,6 +1,7 @@
 """confluent-kafka, stock: `matrix_confluent.py SCENARIO key=value …`. See java/Matrix.java."""
 
 import sys
+import threading
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec
@@ -165,9 +166,12 @@ def send():
     else:
         producer.list_topics(topic, timeout=DEADLINE_S)
 
+    failed = []
+
     def hand(i, key, value):
         def tell(error, message):
             if error:
+                failed.append(i)
                 say(i=i, ok=False, error=error.name(), why=error.str())
             else:
                 say(i=i, ok=True, offset=message.offset())
@@ -183,13 +187,19 @@ def send():
     if way != "transaction":
         producer.flush(120)
     else:
-        # What is queued behind a failure is told only when the transaction is aborted.
-        try:
-            producer.commit_transaction(DEADLINE_S)
-            say(end="committed")
-        except KafkaException:
+        # What is queued behind a failure stays there until it is given up.
+        until("the first failure, or all", lambda: producer.poll(0.1) is not None and (failed or len(producer) == 0))
+        if failed:
+            # It ends once all it has given up is told, which another thread has to take.
+            ended = threading.Event()
+            poller = threading.Thread(target=lambda: [producer.poll(0.1) for _ in iter(ended.is_set, True)])
+            poller.start()
             producer.abort_transaction(DEADLINE_S)
-            say(end="aborted")
+            ended.set()
+            poller.join()
+        else:
+            producer.commit_transaction(DEADLINE_S)
+        say(end="aborted" if failed else "committed")
         producer.begin_transaction()
     for i, (key, value) in enumerate(records("after"), len(first)):
         hand(i, key, value)

@@ -178,10 +178,12 @@ impl Product {
             .unwrap();
         let topic = NewTopic::new(urn.topic(), 1).with("retention.ms", "-1");
         kafka().create_topic(&topic).await;
-        let registered = registry()
-            .register(&urn.value_subject(), FLIGHT, &[], false)
-            .await
-            .unwrap();
+        // Its writer may have lost its broker a moment ago.
+        let registered = wait_for("the registry to take a schema", || async {
+            let (registry, subject) = (registry(), urn.value_subject());
+            registry.register(&subject, FLIGHT, &[], false).await.ok()
+        })
+        .await;
         let mut announcement = ProductAnnouncement {
             topic: urn.topic(),
             domain: "test".to_owned(),

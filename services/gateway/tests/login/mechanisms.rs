@@ -7,13 +7,16 @@ use meshwork_testkit::PASSWORD;
 use crate::entry::{client, deliver, gateway_at, names, observed, product};
 use crate::scram;
 
+/// Of a stock client.
+type Properties<'p> = &'p [(&'p str, &'p str)];
+
 #[tokio::test]
 async fn each_mechanism_names_who_logs_in() {
     let product = product().await;
     let odd = "ann, of a=b";
     scram::upsert(odd).await;
     let gateway = gateway_at("SASL", Config::default()).await;
-    let logins: [(&str, &str, &[(&str, &str)]); 4] = [
+    let logins: [(&str, &str, Properties<'_>); 4] = [
         ("PLAIN", "alice", &[("sasl.username", "alice")]),
         ("SCRAM-SHA-256", odd, &[("sasl.username", odd)]),
         ("SCRAM-SHA-512", odd, &[("sasl.username", odd)]),

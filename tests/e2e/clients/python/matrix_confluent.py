@@ -174,7 +174,8 @@ def send():
                 failed.append(i)
                 say(i=i, ok=False, error=error.name(), why=error.str())
             else:
-                say(i=i, ok=True, offset=message.offset())
+                # Where it was told no offset, it has none.
+                say(i=i, ok=True, offset=-1 if message.offset() is None else message.offset())
 
         try:
             producer.produce(topic, value, key, partition, on_delivery=tell)

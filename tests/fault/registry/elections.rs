@@ -146,9 +146,7 @@ fn writer_and_leader_die_together() {
                         heard.status.0 == 503 && heard.retry_after,
                         "a change was answered {heard:?}"
                     );
-                    // The one that follows may still pass on to the dead writer for a moment after the
-                    // other has taken over: taken for good are ten in a row.
-                    done = 0;
+                    hold!(done == 0, "changes were taken, and then no more: {heard:?}");
                     refused += 1;
                     tokio::time::sleep(Duration::from_millis(200)).await;
                 }

@@ -41,6 +41,10 @@ const PASSED: [HeaderName; 6] = [
 /// of the versions of one subject.
 const MAX_ANSWER: usize = 16 << 20;
 
+/// How long a request whose writer is gone waits to hear of its successor from the log. An election
+/// takes longer: then it is refused, and the client asks again.
+const SUCCESSOR_WITHIN: Duration = Duration::from_secs(2);
+
 /// Marks the refusal of an instance that does not write.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NotHere;
@@ -93,38 +97,16 @@ fn failed(why: impl std::fmt::Display) -> Refusal {
 }
 
 async fn forward(api: &Api, parts: &Parts, body: Bytes) -> Result<Response, Refusal> {
-    let writer = api
-        .shared
-        .log_writer
-        .borrow()
-        .as_ref()
-        .and_then(|writer| writer.url.clone())
-        .filter(|url| *url != api.forwarder.own)
-        .ok_or_else(|| Refusal::new(Code::NoWriter, "Leader not known."))?;
-    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    let url = format!("{}{path}", writer.trim_end_matches('/'));
-    let mut headers = HeaderMap::new();
-    for name in PASSED {
-        for value in parts.headers.get_all(&name) {
-            headers.append(&name, value.clone());
+    let writer = writer(api)?;
+    let mut answer = match ask(api, parts, body.clone(), &writer).await {
+        // It is not there any more, so that nothing was asked of it. Its successor may already take
+        // changes, and this instance not have read so yet.
+        Err(error) if error.is_connect() && succeeded(api, &writer).await => {
+            ask(api, parts, body, &self::writer(api)?).await
         }
+        asked => asked,
     }
-    headers.insert(FORWARDED, HeaderValue::from_static("true"));
-    let caller = parts.extensions.get::<Caller>();
-    if let Some(name) = caller.and_then(Caller::forwarded_as) {
-        headers.insert(PRINCIPAL, name);
-    }
-    let mut answer = api
-        .forwarder
-        .outgoing
-        .client()
-        .request(parts.method.clone(), url)
-        .timeout(api.forwarder.limit)
-        .headers(headers)
-        .body(body)
-        .send()
-        .await
-        .map_err(|error| failed(in_words(error)))?;
+    .map_err(|error| failed(in_words(error)))?;
     let mut bytes = Vec::new();
     while let Some(chunk) = answer
         .chunk()
@@ -150,6 +132,59 @@ async fn forward(api: &Api, parts: &Parts, body: Bytes) -> Result<Response, Refu
         api.shared.applied(offset).await;
     }
     Ok(response)
+}
+
+/// Where the instance is that writes, by the log.
+fn writer(api: &Api) -> Result<String, Refusal> {
+    api.shared
+        .log_writer
+        .borrow()
+        .as_ref()
+        .and_then(|writer| writer.url.clone())
+        .filter(|url| *url != api.forwarder.own)
+        .ok_or_else(|| Refusal::new(Code::NoWriter, "Leader not known."))
+}
+
+/// Waits a moment to hear that another one writes.
+async fn succeeded(api: &Api, writer: &str) -> bool {
+    let mut log_writer = api.shared.log_writer.subscribe();
+    let news = log_writer.wait_for(|now| {
+        let url = now.as_ref().and_then(|now| now.url.as_deref());
+        url.is_some_and(|url| url != writer)
+    });
+    let heard = tokio::time::timeout(SUCCESSOR_WITHIN, news).await;
+    heard.is_ok_and(|news| news.is_ok())
+}
+
+/// Asks the instance that writes.
+async fn ask(
+    api: &Api,
+    parts: &Parts,
+    body: Bytes,
+    writer: &str,
+) -> Result<reqwest::Response, reqwest::Error> {
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    let url = format!("{}{path}", writer.trim_end_matches('/'));
+    let mut headers = HeaderMap::new();
+    for name in PASSED {
+        for value in parts.headers.get_all(&name) {
+            headers.append(&name, value.clone());
+        }
+    }
+    headers.insert(FORWARDED, HeaderValue::from_static("true"));
+    let caller = parts.extensions.get::<Caller>();
+    if let Some(name) = caller.and_then(Caller::forwarded_as) {
+        headers.insert(PRINCIPAL, name);
+    }
+    api.forwarder
+        .outgoing
+        .client()
+        .request(parts.method.clone(), url)
+        .timeout(api.forwarder.limit)
+        .headers(headers)
+        .body(body)
+        .send()
+        .await
 }
 
 /// The offset in a header, where there is one.

@@ -124,7 +124,7 @@ impl Brokers {
         }
         if node > self.max_node_id {
             refuse(format!(
-                "its id is above gateway.max_node_id ({}); raise it and open the port",
+                "its id is above gateway.service.max_node_id ({}); raise it and open the port",
                 self.max_node_id
             ));
             return None;

@@ -27,6 +27,13 @@ pub enum Error {
     /// A file of `gateway.service.tls` or `upstream_tls` can't be used.
     #[error(transparent)]
     Tls(#[from] meshwork_tls::FileError),
+    /// A part of it ended by itself.
+    #[error("a part of the gateway ended by itself")]
+    Ended {
+        /// What it panicked with, if it did.
+        #[source]
+        panic: Option<tokio::task::JoinError>,
+    },
     /// A configuration that can't hold.
     #[error("gateway.service.{key}: {why}")]
     Config {

@@ -15,7 +15,7 @@ use meshwork_wire::protocol::Uuid;
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -300,16 +300,9 @@ impl Service {
                         shutdown.clone(),
                     ));
                 }
-                Some(ended) = listeners.join_next() => {
-                    if let Ok(Err(error)) = ended {
-                        break Err(error);
-                    }
-                }
-                Some(ended) = parts.join_next() => {
-                    if let Ok(Err(error)) = ended {
-                        break Err(error);
-                    }
-                }
+                // Until it is told to, no part ends but by a failure.
+                Some(ended) = listeners.join_next() => break Err(why(ended)),
+                Some(ended) = parts.join_next() => break Err(why(ended)),
             }
         };
         clients.close();
@@ -323,6 +316,15 @@ impl Service {
             }
         }
         outcome
+    }
+}
+
+/// Why a part ended that should not have.
+fn why(ended: Result<Result<(), Error>, JoinError>) -> Error {
+    match ended {
+        Ok(Err(error)) => error,
+        Ok(Ok(())) => Error::Ended { panic: None },
+        Err(panic) => Error::Ended { panic: Some(panic) },
     }
 }
 
@@ -503,9 +505,9 @@ impl Place {
         let mut open = shared.connections.lock();
         let of_address = open.by_address.get(&address).copied().unwrap_or(0);
         let full = if open.all >= config.max_connections {
-            Some("gateway.max_connections")
+            Some("gateway.service.max_connections")
         } else if of_address >= config.max_connections_per_address {
-            Some("gateway.max_connections_per_address")
+            Some("gateway.service.max_connections_per_address")
         } else {
             None
         };

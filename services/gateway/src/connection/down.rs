@@ -264,7 +264,7 @@ impl Down {
             };
             tracing::warn!(
                 api = wanted.api.name(),
-                "gateway.max_rewritten_bytes may have to be raised"
+                "gateway.service.max_rewritten_bytes may have to be raised"
             );
             return Err(Ended::BrokerFrame {
                 broker: self.conn.broker.clone(),

@@ -279,7 +279,7 @@ async fn one(
         return Ok(Verdict::Forward(None).into());
     }
     shared.refusals.say(&format!("other-topic {name}"), || {
-        tracing::warn!(topic = %name, "producing is refused: the topic is no data product (gateway.other_topics)");
+        tracing::warn!(topic = %name, "producing is refused: the topic is no data product (gateway.service.other_topics)");
     });
     Ok(Verdict::Refused(Refused::new(
         code::TOPIC_AUTHORIZATION_FAILED,

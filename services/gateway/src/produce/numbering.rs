@@ -17,6 +17,9 @@ const VERDICTS_KEPT: usize = 64;
 const REMOVED_KEPT: usize = 100_000;
 /// Verdicts kept apart however many records they took out.
 const VERDICTS_LEAST: usize = 8;
+/// Verdicts of one session that may be on their way, or lost. A client has one batch looked at at a
+/// time, so that more come only of one that tries others while quarantine is away.
+const ATTEMPTS_MAX: usize = 256;
 /// Distance from the last verdict at which the count is written down anew: well before the numbers
 /// could be taken for older ones.
 const CARRY_EVERY: i64 = 1 << 28;
@@ -123,12 +126,19 @@ impl Numbering {
         }
     }
 
-    /// Notes that a verdict on these records is about to be sent off.
-    pub(crate) fn attempt(&mut self, first: i32, count: u32) {
+    /// Notes that a verdict on these records is about to be sent off. `false`: too many are on their
+    /// way already, and it may not be.
+    #[must_use]
+    pub(crate) fn attempt(&mut self, first: i32, count: u32) -> bool {
         let range = self.range(first, count);
-        if !self.attempted.contains(&range) {
-            self.attempted.push(range);
+        if self.attempted.contains(&range) {
+            return true;
         }
+        if self.attempted.len() >= ATTEMPTS_MAX {
+            return false;
+        }
+        self.attempted.push(range);
+        true
     }
 
     /// Takes a verdict in that was read from the log, in the log's order. One on a range that was

@@ -256,7 +256,11 @@ impl<'n> Numbered<'n> {
         }
         // From here on a verdict may come to be in the log, so that one has to be.
         if !kept.attempt(self.key, self.place.first, self.count) {
-            return done(self.batch.refused(&report));
+            return done(if report.removed > 0 {
+                self.batch.refused(&report)
+            } else {
+                later("too many verdicts of the producer are on their way: try later")
+            });
         }
         let verdict = numbering::Verdict {
             first: self.place.first,

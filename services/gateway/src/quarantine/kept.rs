@@ -87,7 +87,8 @@ impl Kept {
         }
     }
 
-    /// Notes that a verdict is about to be sent off. `false`: there is no room for one more session.
+    /// Notes that a verdict is about to be sent off. `false`: there is no room for one more session, or
+    /// for one more of this one.
     pub(crate) fn attempt(&self, key: SessionKey, first: i32, count: u32) -> bool {
         let mut sessions = self.sessions.lock();
         if sessions.len() >= SESSIONS_MAX && !sessions.contains_key(&key) {
@@ -97,8 +98,7 @@ impl Kept {
             .entry(key)
             .or_insert_with(|| Entry::at(first, i64::MAX))
             .numbering
-            .attempt(first, count);
-        true
+            .attempt(first, count)
     }
 
     /// The record that has to be written to carry a session's count on, if any; whoever takes it

@@ -52,7 +52,7 @@ fn the_first_verdict_on_a_range_holds() {
 #[test]
 fn a_verdict_on_its_way_is_known_until_one_is_seen() {
     let mut n = Numbering::at(0);
-    n.attempt(0, 4);
+    assert!(n.attempt(0, 4));
     for first in [0, 3] {
         assert_eq!(
             n.look(first, 1),
@@ -408,4 +408,14 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn verdicts_on_their_way_are_bounded() {
+    let mut n = Numbering::at(0);
+    for at in 0..i32::try_from(ATTEMPTS_MAX).unwrap() {
+        assert!(n.attempt(at, 1));
+        assert!(n.attempt(at, 1), "the same is no new one");
+    }
+    assert!(!n.attempt(i32::MAX, 1));
 }

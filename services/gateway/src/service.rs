@@ -290,6 +290,8 @@ impl Service {
         ));
         let outcome = loop {
             tokio::select! {
+                // First: a listener that was told to stop has not ended by a failure.
+                biased;
                 () = shutdown.cancelled() => break Ok(()),
                 Some(Bound { node, listener }) = bound.recv() => {
                     listeners.spawn(accept(

@@ -41,29 +41,47 @@ pub struct Struck {
 }
 
 /// Faults by chance.
-#[derive(Debug)]
 pub struct Faults {
     mesh: Arc<Mesh>,
     began: Instant,
     until: Instant,
+    enough: Box<dyn Fn(&[Struck]) -> bool + Send + Sync>,
     struck: Mutex<Vec<Struck>>,
 }
+
+impl std::fmt::Debug for Faults {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Faults")
+            .field("struck", &self.struck)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How many times as long as was asked for faults go on until there were enough.
+const LONGER_AT_MOST: u32 = 5;
 
 fn between(random: &mut fastrand::Rng, least: u64, most: u64) -> Duration {
     Duration::from_millis(random.u64(least..most))
 }
 
 impl Faults {
-    /// Runs faults for `time`; the last of them is undone when this returns.
+    /// Runs faults for `time`, and on until what was struck is `enough`, for at most five times as
+    /// long: a slow machine sees fewer. The last of them is undone when this returns.
     ///
     /// # Errors
     /// A fault that can't be done or undone.
-    pub async fn run(mesh: &Arc<Mesh>, seed: u64, time: Duration) -> Result<Vec<Struck>> {
+    pub async fn run(
+        mesh: &Arc<Mesh>,
+        seed: u64,
+        time: Duration,
+        enough: impl Fn(&[Struck]) -> bool + Send + Sync + 'static,
+    ) -> Result<Vec<Struck>> {
         let now = Instant::now();
         let faults = Self {
             mesh: Arc::clone(mesh),
             began: now,
             until: now + time,
+            enough: Box::new(enough),
             struck: Mutex::new(Vec::new()),
         };
         let (instances, brokers) = tokio::join!(
@@ -77,8 +95,14 @@ impl Faults {
         Ok(struck)
     }
 
+    fn goes_on(&self) -> bool {
+        let now = Instant::now();
+        let latest = self.began + (self.until - self.began) * LONGER_AT_MOST;
+        now < self.until || (now < latest && !(self.enough)(&self.struck.lock()))
+    }
+
     async fn instances(&self, mut random: fastrand::Rng) -> Result<()> {
-        while Instant::now() < self.until {
+        while self.goes_on() {
             let at_writer = random.u32(..10) < 7;
             let number = random.usize(..self.mesh.instances().len());
             let fault = [Fault::Kill, Fault::Kill, Fault::Blink, Fault::Sleep]
@@ -111,7 +135,7 @@ impl Faults {
 
     async fn brokers(&self, mut random: fastrand::Rng) -> Result<()> {
         let dev = self.mesh.cluster().dev();
-        while Instant::now() < self.until {
+        while self.goes_on() {
             let node = random.usize(1..=dev.nodes());
             let fault = match random.u32(..3) {
                 0 => Fault::StopBroker,

@@ -1,6 +1,7 @@
 //! Logs to standard error, and traces by OTLP when an endpoint is set.
 
 use std::fmt;
+use std::io::IsTerminal as _;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -150,7 +151,11 @@ pub fn init(config: &LoggingConfig, service: &str) -> Result<LogControl, Telemet
     };
     let (filter, handle) = reload::Layer::new(parse(&config.level)?);
     let lines: Box<dyn Layer<_> + Send + Sync> = match config.format {
-        LogFormat::Text => Box::new(tracing_subscriber::fmt::layer().with_writer(std::io::stderr)),
+        LogFormat::Text => Box::new(
+            tracing_subscriber::fmt::layer()
+                .with_ansi(has_colours())
+                .with_writer(std::io::stderr),
+        ),
         LogFormat::Json => Box::new(
             tracing_subscriber::fmt::layer()
                 .json()
@@ -181,6 +186,13 @@ pub fn init(config: &LoggingConfig, service: &str) -> Result<LogControl, Telemet
         level: Arc::new(parking_lot::Mutex::new(config.level.clone())),
         traces,
     })
+}
+
+/// Whether log lines are coloured: only for people at a terminal who have not said no
+/// (<https://no-color.org>).
+fn has_colours() -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|said| !said.is_empty());
+    std::io::stderr().is_terminal() && !refused
 }
 
 fn exporter(endpoint: &str, service: &str) -> Result<SdkTracerProvider, TelemetryError> {

@@ -16,6 +16,9 @@ use crate::raw::admin as raw;
 /// Names asked for in one DescribeTopics request.
 const TOPICS_PER_REQUEST: usize = 500;
 
+/// Topics whose settings are asked for in one DescribeConfigs request: an answer tells some 40 of each.
+const CONFIGS_PER_REQUEST: usize = 200;
+
 /// How long a change that was accepted is waited for, and how often is looked.
 const SEEN_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -242,6 +245,23 @@ impl Admin {
         Ok(())
     }
 
+    /// Those of these topics that are there.
+    ///
+    /// # Errors
+    /// See [`KafkaError`].
+    pub async fn topics_named(&self, names: &[&str]) -> Result<Vec<TopicInfo>, KafkaError> {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        self.blocking("look at topics", move |client, timeout| {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let mut topics = Vec::with_capacity(names.len());
+            for names in names.chunks(TOPICS_PER_REQUEST) {
+                topics.extend(raw::describe_topics(client, names, timeout)?);
+            }
+            Ok(topics.into_iter().map(info).collect())
+        })
+        .await
+    }
+
     /// All settings of a topic.
     ///
     /// # Errors
@@ -251,30 +271,54 @@ impl Admin {
         topic: &str,
     ) -> Result<BTreeMap<String, ConfigValue>, KafkaError> {
         let what = format!("read the settings of topic {topic}");
-        let asked = [ResourceSpecifier::Topic(topic)];
+        let all = self.configs(&what, &[topic]).await?;
+        all.into_iter().next().map_or(Ok(BTreeMap::new()), |r| r)
+    }
+
+    /// All settings of each of these topics, in their order, asked for together.
+    ///
+    /// # Errors
+    /// See [`KafkaError`]; of a single topic, such as one that is not there, in its place.
+    pub async fn configs_of_topics(
+        &self,
+        topics: &[&str],
+    ) -> Result<Vec<Result<BTreeMap<String, ConfigValue>, KafkaError>>, KafkaError> {
+        let what = "read the settings of topics";
+        let mut all = Vec::with_capacity(topics.len());
+        for topics in topics.chunks(CONFIGS_PER_REQUEST) {
+            all.extend(self.configs(what, topics).await?);
+        }
+        Ok(all)
+    }
+
+    async fn configs(
+        &self,
+        what: &str,
+        topics: &[&str],
+    ) -> Result<Vec<Result<BTreeMap<String, ConfigValue>, KafkaError>>, KafkaError> {
+        let asked: Vec<ResourceSpecifier<'_>> = topics
+            .iter()
+            .map(|topic| ResourceSpecifier::Topic(topic))
+            .collect();
         let results = self
             .request(
-                &what,
+                what,
                 self.inner
                     .client
                     .describe_configs(asked.iter(), &self.options()),
             )
             .await?;
-        let mut configs = BTreeMap::new();
-        for result in results {
-            let resource = result.map_err(|code| refused(&what, topic, code))?;
-            for entry in resource.entries {
+        // librdkafka gives them in the order in which they were asked for.
+        let configs = topics.iter().zip(results).map(|(topic, result)| {
+            let resource = result.map_err(|code| refused(what, topic, code))?;
+            let entries = resource.entries.into_iter().map(|entry| {
                 let is_default = !matches!(entry.source, ConfigSource::DynamicTopic);
-                configs.insert(
-                    entry.name,
-                    ConfigValue {
-                        value: entry.value,
-                        is_default,
-                    },
-                );
-            }
-        }
-        Ok(configs)
+                let value = entry.value;
+                (entry.name, ConfigValue { value, is_default })
+            });
+            Ok(entries.collect())
+        });
+        Ok(configs.collect())
     }
 
     /// Sets and unsets single settings of a topic; the others stay as they are (KIP-339).

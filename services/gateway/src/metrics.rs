@@ -50,6 +50,7 @@ struct Inner {
     untagged: Family<Topic, Counter>,
     behind: Family<Topic, Counter>,
     unasked: Family<Topic, Counter>,
+    early: Counter,
     parents_dropped: Family<Topic, Counter>,
     followed: Family<Topic, Gauge>,
     observed: Counter,
@@ -127,6 +128,11 @@ impl Metrics {
                 "batches_unasked",
                 "Batches put off because the broker could not be asked whether they are repeats",
                 m.unasked.clone(),
+            );
+            registry.register(
+                "batches_early",
+                "Batches put off because mesh.catalog had not been read yet",
+                m.early.clone(),
             );
             registry.register(
                 "parents_dropped",
@@ -218,6 +224,10 @@ impl Metrics {
         self.inner.unasked.get_or_create(&of(topic)).inc();
     }
 
+    pub(crate) fn early(&self) {
+        self.inner.early.inc();
+    }
+
     pub(crate) fn parents_dropped(&self, topic: &str, headers: u32) {
         self.inner
             .parents_dropped
@@ -235,6 +245,11 @@ impl Metrics {
 
     pub(crate) fn observed(&self) {
         self.inner.observed.inc();
+    }
+
+    /// How many observations were given up so far.
+    pub(crate) fn lost(&self) -> u64 {
+        self.inner.unobserved.get()
     }
 
     pub(crate) fn unobserved(&self) {

@@ -4,6 +4,7 @@
 mod batch;
 mod contacts;
 mod decide;
+mod early;
 mod errors;
 mod first;
 mod guard;

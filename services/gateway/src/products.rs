@@ -7,17 +7,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use arc_swap::ArcSwap;
 use meshwork_model::mesh::ProductAnnouncement;
 use meshwork_model::name::Urn;
+use meshwork_model::topic::QUARANTINE_SUFFIX;
 use meshwork_pipeline::{BatchPipeline, Checker, ProductPolicy};
 use meshwork_wire::Limits;
 use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// Kafka's default `max.message.bytes`, until the topic's own is known.
 const MAX_MESSAGE_BYTES: usize = 1_048_588;
 /// Pipelines kept for one product, buffers and all: as many as threads that may run them.
 const PIPELINES_KEPT: usize = 16;
-
-/// What the name of a product's quarantine topic ends with.
-const QUARANTINE_SUFFIX: &str = ".quarantine";
 
 /// An announced product version.
 #[derive(Debug)]
@@ -71,6 +71,8 @@ impl Product {
 pub(crate) struct Products {
     by_topic: ArcSwap<HashMap<String, Arc<Product>>>,
     limits: Limits,
+    /// Whether everything has been read that was announced at the start.
+    known: watch::Sender<bool>,
 }
 
 impl Products {
@@ -78,7 +80,29 @@ impl Products {
         Self {
             by_topic: ArcSwap::default(),
             limits,
+            known: watch::Sender::new(false),
         }
+    }
+
+    /// Everything has been read that was announced at the start: a topic that is no product's by now
+    /// is none.
+    pub(crate) fn all_known(&self) {
+        self.known.send_replace(true);
+    }
+
+    /// Whether it has.
+    pub(crate) fn are_known(&self) -> bool {
+        *self.known.borrow()
+    }
+
+    /// Waits until everything is known that was announced at the start. `false`: it was not by
+    /// `deadline`.
+    pub(crate) async fn known_by(&self, deadline: Instant) -> bool {
+        let mut known = self.known.subscribe();
+        let known = known.wait_for(|known| *known);
+        tokio::time::timeout_at(deadline, known)
+            .await
+            .is_ok_and(|known| known.is_ok())
     }
 
     /// The product whose topic this is.
@@ -130,5 +154,40 @@ impl Products {
         }
         self.by_topic.store(Arc::new(all));
         changed.into_values().collect()
+    }
+}
+
+/// Whether a topic may be a product's, or hold one's refused records, by its name.
+pub(crate) fn is_named_like_one(topic: &str) -> bool {
+    let product = topic.strip_suffix(QUARANTINE_SUFFIX).unwrap_or(topic);
+    Urn::from_topic(product).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_and_their_quarantines_are_told_by_their_names() {
+        for (topic, is_named_so) in [
+            ("sales.orders.v1", true),
+            ("sales.orders.v1.quarantine", true),
+            ("sales.orders", false),
+            ("_schemas", false),
+            ("mesh.catalog", false),
+            ("orders", false),
+        ] {
+            assert_eq!(is_named_like_one(topic), is_named_so, "{topic}");
+        }
+    }
+
+    #[tokio::test]
+    async fn all_is_known_once_it_is_said_so() {
+        let products = Products::new(Limits::default());
+        assert!(!products.are_known());
+        assert!(!products.known_by(Instant::now()).await);
+        products.all_known();
+        assert!(products.are_known());
+        assert!(products.known_by(Instant::now()).await);
     }
 }

@@ -8,12 +8,14 @@ use tokio::time::Instant;
 
 use super::batch::product_batch;
 use super::contacts::Contacts;
+use super::early;
 use super::errors::{Refused, code, taken_out};
 use super::first::First;
 use super::guard::{Guard, Place, Session, place};
 use crate::config::OtherTopics;
 use crate::connection::line::Line;
 use crate::connection::pending::{Own, Produced, Sent};
+use crate::products::is_named_like_one;
 use crate::service::Shared;
 
 /// Who sends.
@@ -118,6 +120,7 @@ pub(crate) async fn decide(
     };
     let mut replacements: Vec<Replacement> = Vec::new();
     let mut broke_contract = false;
+    early::wait(shared, request, sender.deadline).await;
     for (at, partition) in request.partitions().enumerate() {
         let Judged { verdict, session } = one(shared, sender, request, &partition).await?;
         let replacement = match verdict {
@@ -225,8 +228,11 @@ async fn one(
     request: &ProduceRequest<'_>,
     partition: &ProducePartition<'_>,
 ) -> Result<Judged, Unbearable> {
+    // Asked first: what is no product's after all was known is none, and what is one before may be
+    // by an announcement that another one has long replaced.
+    let early = !shared.products.are_known();
     let name: Arc<str> = match partition.topic {
-        TopicRef::Name(name) => match shared.products.of(name) {
+        TopicRef::Name(name) => match shared.products.of(name).filter(|_| !early) {
             Some(product) => {
                 return product_batch(shared, sender, request, partition, &product).await;
             }
@@ -259,7 +265,7 @@ async fn one(
             if let Some((session, place)) = by_id {
                 sender.guard.pass(&session, place);
             }
-            match shared.products.of(&name) {
+            match shared.products.of(&name).filter(|_| !early) {
                 Some(product) => {
                     return product_batch(shared, sender, request, partition, &product).await;
                 }
@@ -267,6 +273,12 @@ async fn one(
             }
         }
     };
+    if early && is_named_like_one(&name) {
+        return early::put_off(shared, sender, request, partition, &name);
+    }
+    if let Some(judged) = early::behind(shared, sender, partition, &name) {
+        return Ok(judged);
+    }
     if shared.products.is_quarantine(&name) {
         // What is in there decides how batches are numbered: nobody else may write to it.
         return Ok(Verdict::Refused(Refused::new(

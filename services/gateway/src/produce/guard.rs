@@ -92,6 +92,11 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
+    /// Whether nothing was refused that has not been made good.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.refused.is_empty()
+    }
+
     /// Whether an earlier batch stands in the way.
     pub(crate) fn look(&mut self, session: &Session, place: Place) -> Option<Behind> {
         let found = self.refused.get(session).copied()?;

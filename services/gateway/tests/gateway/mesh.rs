@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use meshwork_gateway::{Config, Context, Service};
+use meshwork_gateway::{Config, Context, Handle, Service};
 use meshwork_kafka::{
     InRecord, KafkaConfig, NewTopic, OutRecord, Producer, ProducerOptions, control,
 };
@@ -62,6 +62,8 @@ pub(crate) fn registry() -> RegistryClient {
 pub(crate) struct Gateway {
     pub(crate) address: String,
     pub(crate) metrics: Metrics,
+    pub(crate) handle: Handle,
+    readiness: Readiness,
     shutdown: CancellationToken,
     running: JoinHandle<Result<(), meshwork_gateway::Error>>,
 }
@@ -78,6 +80,17 @@ impl Gateway {
 
     /// Starts one that reaches the brokers otherwise.
     pub(crate) async fn start_at(
+        config: Config,
+        registry: RegistryClient,
+        brokers: KafkaConfig,
+    ) -> Self {
+        let gateway = Self::begin_at(config, registry, brokers).await;
+        gateway.ready().await;
+        gateway
+    }
+
+    /// Starts one and waits for nothing.
+    pub(crate) async fn begin_at(
         config: Config,
         registry: RegistryClient,
         brokers: KafkaConfig,
@@ -101,14 +114,21 @@ impl Gateway {
         };
         let service = Service::new(config, context, listener).unwrap();
         let shutdown = CancellationToken::new();
+        let handle = service.handle();
         let running = tokio::spawn(service.run(shutdown.clone()));
-        readiness.ready().await;
         Self {
             address,
             metrics,
+            handle,
+            readiness,
             shutdown,
             running,
         }
+    }
+
+    /// Waits until it has read the catalog.
+    pub(crate) async fn ready(&self) {
+        self.readiness.ready().await;
     }
 
     /// How clients are configured that come through it.

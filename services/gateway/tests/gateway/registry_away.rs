@@ -3,16 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use kafka_protocol::messages::ApiKey;
 use meshwork_gateway::Config;
+use meshwork_kafka::NewTopic;
 use meshwork_model::mesh::announcement::EnforcementMode;
 use meshwork_registry_client::{RegistryClient, RegistryClientConfig};
-use meshwork_testkit::wait_until;
+use meshwork_testkit::{kafka, wait_until};
 use meshwork_wire::Codec;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use super::mesh::{Gateway, Product, registry, registry_url};
-use super::raw::{Raw, batch};
+use super::raw::{Raw, batch, idempotent, produce_request};
 
 /// A way to the registry that can be cut.
 struct Way {
@@ -113,5 +115,53 @@ async fn known_schemas_go_on_and_unknown_ones_are_put_off() {
     })
     .await;
     assert_eq!(product.log().await.len(), 5);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn until_the_products_are_known_nothing_passes_that_may_be_a_products() {
+    let product = Product::new(EnforcementMode::Reject).await;
+    let plain = kafka().topic("plain", 1).await;
+    let like_a_product = format!("{plain}.made.v1");
+    kafka()
+        .create_topic(&NewTopic::new(&like_a_product, 1))
+        .await;
+    let way = Way::open().await;
+    // Announcements are Avro, so that none can be read without the registry.
+    way.cut();
+    let client = RegistryClient::new(&RegistryClientConfig::new(&way.url)).unwrap();
+    let gateway = Gateway::begin_at(Config::default(), client, kafka().config()).await;
+    let mut raw = Raw::connect(&gateway.address).await;
+    let good = batch(Codec::None, &[product.flight("a")]);
+    let bad = batch(Codec::None, &[b"junk".to_vec()]);
+    assert_eq!(raw.produce(9, product.topic(), &bad).await.0, 19);
+    assert_eq!(raw.produce(9, product.topic(), &good).await.0, 19);
+    let quarantine = product.announcement.urn.quarantine_topic();
+    assert_eq!(raw.produce(9, &quarantine, &bad).await.0, 19);
+    let unheard = produce_request(product.topic(), &bad).with_acks(0);
+    raw.send(ApiKey::Produce, 9, &unheard).await;
+    assert_eq!(raw.produce(9, &plain, &bad).await.0, 0, "no product's name");
+    let numbered = |sequence| idempotent(bad.clone(), 7_000_002, 0, sequence);
+    let (first, second) = (numbered(0), numbered(1));
+    assert_eq!(raw.produce(9, &like_a_product, &first).await.0, 19);
+    assert!(gateway.metric("meshwork_gateway_batches_early_total") >= 4);
+
+    way.mend();
+    gateway.ready().await;
+    assert_eq!(product.log().await.len(), 0);
+    assert_eq!(raw.produce(9, product.topic(), &bad).await.0, 87);
+    assert_eq!(raw.produce(9, product.topic(), &good).await.0, 0);
+    assert_eq!(product.log().await.len(), 1);
+    // It was no product after all. A broker that knows nothing of the producer would take any
+    // sequence for its first.
+    assert_eq!(raw.produce(9, &like_a_product, &second).await.0, 19);
+    assert_eq!(
+        raw.produce(9, &like_a_product, &first).await,
+        (0, 0, vec![])
+    );
+    assert_eq!(
+        raw.produce(9, &like_a_product, &second).await,
+        (0, 1, vec![])
+    );
     gateway.stop().await;
 }

@@ -1,0 +1,88 @@
+//! Requests that come before the products are known: as long as `mesh.catalog` has not been read to
+//! its end, any topic that is named like a product's may be one. Its batches are put off; passed on,
+//! they would be in the log unchecked for ever.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use meshwork_wire::protocol::TopicRef;
+use meshwork_wire::protocol::produce::{ProducePartition, ProduceRequest};
+use tokio::time::Instant;
+
+use super::decide::{self, Judged, Sender, Unbearable, Verdict, note, session};
+use super::errors::{Refused, code};
+use crate::products::is_named_like_one;
+use crate::service::Shared;
+
+/// How long a request waits for the products to be known before its client is told to come again:
+/// a start takes less where nothing is amiss.
+const KNOWN_WITHIN: Duration = Duration::from_secs(1);
+
+/// Waits a moment, where the request may have records of a product that is not known yet.
+pub(super) async fn wait(shared: &Shared, request: &ProduceRequest<'_>, deadline: Instant) {
+    if shared.products.are_known() {
+        return;
+    }
+    let may_be_one = |partition: ProducePartition<'_>| match partition.topic {
+        TopicRef::Name(name) => is_named_like_one(name),
+        TopicRef::Id(_) => true,
+    };
+    if request.partitions().any(may_be_one) {
+        let soon = (Instant::now() + KNOWN_WITHIN).min(deadline);
+        // Whether it is so is looked at for each batch.
+        let _ = shared.products.known_by(soon).await;
+    }
+}
+
+/// Has the client come again with a batch of a topic that may be a product's.
+pub(super) fn put_off(
+    shared: &Shared,
+    sender: &mut Sender<'_>,
+    request: &ProduceRequest<'_>,
+    partition: &ProducePartition<'_>,
+    topic: &Arc<str>,
+) -> Result<Judged, Unbearable> {
+    shared.metrics.early();
+    shared.refusals.say("early", || {
+        tracing::warn!(%topic, "batches are put off: mesh.catalog has not been read yet, so that it is not known which topics are products");
+    });
+    let refused = Refused::new(
+        code::NOT_ENOUGH_REPLICAS,
+        format!(
+            "the gateway has not read mesh.catalog yet, and {topic} may be a data product: try later"
+        ),
+    );
+    let session = session(topic, partition);
+    if let Some((session, place)) = &session {
+        if request.acks == 0 {
+            return Err(Unbearable::Unanswerable);
+        }
+        note(sender, session, *place, &refused)?;
+    }
+    Ok(Judged {
+        verdict: Verdict::Refused(refused),
+        session,
+    })
+}
+
+/// The answer to a batch of a topic that is no product's, where one before it was put off while that
+/// was not known and has not come again.
+pub(super) fn behind(
+    shared: &Shared,
+    sender: &mut Sender<'_>,
+    partition: &ProducePartition<'_>,
+    topic: &Arc<str>,
+) -> Option<Judged> {
+    if sender.guard.is_empty() {
+        return None;
+    }
+    let (known, place) = session(topic, partition)?;
+    if let Some(verdict) = decide::behind(shared, sender, &known, place) {
+        return Some(Judged {
+            verdict,
+            session: Some((known, place)),
+        });
+    }
+    sender.guard.pass(&known, place);
+    None
+}

@@ -17,6 +17,8 @@ mod raw;
 
 #[path = "quarantine/attack.rs"]
 mod attack;
+#[path = "quarantine/deleted.rs"]
+mod deleted;
 #[path = "quarantine/plain.rs"]
 mod plain;
 #[path = "quarantine/producer.rs"]

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::kept::Kept;
+use super::kept::{Kept, Now, Presence};
 use super::verdict;
 use crate::error::Error;
 use crate::service::Shared;
@@ -73,14 +73,10 @@ pub(crate) async fn follow(shared: Arc<Shared>, stop: CancellationToken) -> Resu
     let mut changes = shared.quarantine.changes();
     let mut positions: HashMap<Arc<str>, i64> = HashMap::new();
     loop {
-        let all = shared.quarantine.all();
         changes.mark_unchanged();
         let round = Round {
             shared: &shared,
-            kept: all
-                .iter()
-                .map(|k| (Arc::clone(&k.topic), Arc::clone(k)))
-                .collect(),
+            kept: there(&shared),
         };
         let ended = tokio::select! {
             () = stop.cancelled() => return Ok(()),
@@ -90,9 +86,15 @@ pub(crate) async fn follow(shared: Arc<Shared>, stop: CancellationToken) -> Resu
             match &error {
                 // Retention has overtaken the reader, or the topic was made anew: what is known
                 // holds, and reading the same again changes nothing.
-                KafkaError::OffsetOutOfRange { topic, .. }
-                | KafkaError::UnknownTopic { topic, .. } => {
+                KafkaError::OffsetOutOfRange { topic, .. } => {
                     positions.remove(topic.as_str());
+                }
+                // The others are followed without it.
+                KafkaError::UnknownTopic { topic, .. } => {
+                    positions.remove(topic.as_str());
+                    if let Some(kept) = round.kept.get(topic.as_str()) {
+                        shared.quarantine.lose(kept);
+                    }
                 }
                 _ => {}
             }
@@ -105,6 +107,17 @@ pub(crate) async fn follow(shared: Arc<Shared>, stop: CancellationToken) -> Resu
             }
         }
     }
+}
+
+/// What is remembered of the topics that are there, by their names.
+fn there(shared: &Shared) -> HashMap<Arc<str>, Arc<Kept>> {
+    shared
+        .quarantine
+        .all()
+        .into_iter()
+        .filter(|kept| kept.presence() == Presence::There)
+        .map(|kept| (Arc::clone(&kept.topic), kept))
+        .collect()
 }
 
 /// Reading with one set of topics.
@@ -121,10 +134,15 @@ impl Round<'_> {
         asked: &mut mpsc::Receiver<Waiter>,
         positions: &mut HashMap<Arc<str>, i64>,
     ) -> Result<(), KafkaError> {
-        if self.kept.is_empty() {
-            // It is never closed: what it is part of is held.
-            let _ = changes.changed().await;
-            return Ok(());
+        while self.kept.is_empty() {
+            tokio::select! {
+                // It is never closed: what it is part of is held.
+                _ = changes.changed() => return Ok(()),
+                Some(waiter) = asked.recv() => {
+                    // Of a topic that is no more, and in which nobody writes: that was all.
+                    let _ = waiter.send(());
+                }
+            }
         }
         let partitions = self
             .kept
@@ -149,7 +167,7 @@ impl Round<'_> {
             tokio::select! {
                 biased;
                 _ = changes.changed() => {
-                    if self.shared.quarantine.all().len() != self.kept.len() {
+                    if !self.is_all() {
                         // Several products are often announced at a time.
                         tokio::time::sleep(SETTLE).await;
                         return Ok(());
@@ -177,16 +195,29 @@ impl Round<'_> {
             }
             if expired.elapsed() >= EXPIRE_EVERY {
                 expired = Instant::now();
-                for kept in self.kept.values() {
+                for kept in self.shared.quarantine.all() {
                     kept.expire(expired);
                 }
             }
         }
     }
 
+    /// Whether these are still the topics that are there.
+    fn is_all(&self) -> bool {
+        let there = there(self.shared);
+        there.len() == self.kept.len()
+            && there.iter().all(|(topic, kept)| {
+                let known = self.kept.get(topic);
+                known.is_some_and(|known| Arc::ptr_eq(known, kept))
+            })
+    }
+
     fn take(&self, batch: &ReadBatch, positions: &mut HashMap<Arc<str>, i64>) {
         // Retention goes by real time.
-        let now = WallClock.now();
+        let now = Now {
+            clock: WallClock.now(),
+            instant: Instant::now(),
+        };
         for record in &batch.records {
             let Some(kept) = self.kept.get(&record.topic) else {
                 continue;

@@ -29,6 +29,13 @@ pub(crate) struct SessionKey {
     pub(crate) partition: i32,
 }
 
+/// What time it is: retention goes by the clock, and forgetting by time that passes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Now {
+    pub(super) clock: Timestamp,
+    pub(super) instant: Instant,
+}
+
 #[derive(Debug)]
 struct Entry {
     numbering: Numbering,
@@ -36,6 +43,17 @@ struct Entry {
     /// When the log last spoke of it, in milliseconds since 1970.
     written_ms: i64,
     carrying: bool,
+}
+
+/// Whether a quarantine topic is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// As far as is known.
+    There,
+    /// It was not when it was read last: somebody has deleted it.
+    Gone,
+    /// It is not, and no product's mode wants it: nothing can have been written there since.
+    Left,
 }
 
 /// A product's quarantine.
@@ -48,7 +66,8 @@ pub(crate) struct Kept {
     /// Its partitions.
     pub(crate) partitions: i32,
     carry_after_ms: i64,
-    sessions: Mutex<HashMap<SessionKey, Entry>>,
+    presence: Mutex<Presence>,
+    sessions: Arc<Mutex<HashMap<SessionKey, Entry>>>,
     /// Up to where partition 0 has been read.
     pub(super) position: watch::Sender<i64>,
 }
@@ -67,9 +86,29 @@ impl Kept {
             topic,
             partitions,
             carry_after_ms: retention_ms.map_or(CARRY_AFTER_MS, |ms| (ms / 4).min(CARRY_AFTER_MS)),
-            sessions: Mutex::default(),
+            presence: Mutex::new(Presence::There),
+            sessions: Arc::default(),
             position: watch::Sender::new(0),
         }
+    }
+
+    /// The same one, whose topic was made anew: what was taken out before stays taken out.
+    pub(super) fn anew(&self, partitions: i32, retention_ms: Option<i64>) -> Self {
+        let (source, topic) = (Arc::clone(&self.source), Arc::clone(&self.topic));
+        Self {
+            sessions: Arc::clone(&self.sessions),
+            ..Self::new(source, topic, partitions, retention_ms)
+        }
+    }
+
+    /// Whether its topic is there.
+    pub(super) fn presence(&self) -> Presence {
+        *self.presence.lock()
+    }
+
+    /// Notes whether its topic is there.
+    pub(super) fn is(&self, presence: Presence) {
+        *self.presence.lock() = presence;
     }
 
     /// What is known of a batch.
@@ -122,12 +161,13 @@ impl Kept {
         }
     }
 
-    /// Takes in what was read.
-    pub(super) fn record(&self, read: &Read, written: Option<Timestamp>, now: Timestamp) {
+    /// Takes in what was read: a word on a session shows that its producer sends, be it by way of
+    /// another gateway.
+    pub(super) fn record(&self, read: &Read, written: Option<Timestamp>, now: Now) {
         let written_ms = written.map_or(0, Timestamp::as_millis);
         let mut sessions = self.sessions.lock();
         if !sessions.contains_key(&read.key) {
-            let age = now.as_millis().saturating_sub(written_ms);
+            let age = now.clock.as_millis().saturating_sub(written_ms);
             let remembered = i64::try_from(REMEMBERED_FOR.as_millis()).unwrap_or(i64::MAX);
             // Whoever still sends would have had its count written anew since.
             if age > remembered {
@@ -138,6 +178,7 @@ impl Kept {
             .entry(read.key)
             .or_insert_with(|| Entry::at(read.verdict.first, written_ms));
         entry.written_ms = written_ms;
+        entry.last_batch = entry.last_batch.max(now.instant);
         entry.numbering.record(&read.verdict);
     }
 
@@ -197,10 +238,24 @@ mod tests {
         Timestamp::from_millis(millis)
     }
 
+    fn now(millis: i64) -> Now {
+        Now {
+            clock: at(millis),
+            instant: Instant::now(),
+        }
+    }
+
+    fn removed_before(kept: &Kept, first: i32) -> u64 {
+        match kept.look(KEY, first, 1) {
+            Look::New { removed_before, .. } => removed_before,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn a_count_is_carried_on_before_its_last_word_is_deleted() {
         let kept = kept(4_000);
-        kept.record(&read(10, 5), Some(at(0)), at(0));
+        kept.record(&read(10, 5), Some(at(0)), now(0));
         assert_eq!(kept.carry(KEY, 12, at(1_000)), None);
         let carried = kept.carry(KEY, 12, at(1_001)).unwrap();
         assert_eq!(
@@ -213,11 +268,11 @@ mod tests {
             key: KEY,
             verdict: carried,
         };
-        kept.record(&word, Some(at(1_001)), at(1_001));
+        kept.record(&word, Some(at(1_001)), now(1_001));
         assert_eq!(kept.carry(KEY, 14, at(2_000)), None);
         // Another gateway that reads only this knows the count.
         let other = super::Kept::new("a".into(), "a.quarantine".into(), 1, None);
-        other.record(&word, Some(at(1_001)), at(2_000));
+        other.record(&word, Some(at(1_001)), now(2_000));
         assert_eq!(
             other.look(KEY, 12, 1),
             Look::New {
@@ -230,23 +285,41 @@ mod tests {
     #[test]
     fn sessions_end_by_their_last_batch_and_not_by_their_last_verdict() {
         let kept = kept(4_000);
-        kept.record(&read(10, 0), Some(at(0)), at(0));
-        let now = Instant::now();
-        kept.expire(now + REMEMBERED_FOR / 2);
-        assert!(matches!(
-            kept.look(KEY, 12, 1),
-            Look::New {
-                removed_before: 1,
-                ..
-            }
-        ));
-        kept.expire(now + REMEMBERED_FOR * 2);
-        assert!(matches!(
-            kept.look(KEY, 12, 1),
-            Look::New {
-                removed_before: 0,
-                ..
-            }
-        ));
+        kept.record(&read(10, 0), Some(at(0)), now(0));
+        let start = Instant::now();
+        kept.expire(start + REMEMBERED_FOR / 2);
+        assert_eq!(removed_before(&kept, 12), 1);
+        kept.expire(start + REMEMBERED_FOR * 2);
+        assert_eq!(removed_before(&kept, 12), 0);
+    }
+
+    #[test]
+    fn a_word_of_another_gateway_keeps_a_session_alive() {
+        let kept = kept(4_000);
+        let start = Instant::now();
+        let after = |part: u32| Now {
+            clock: at(0),
+            instant: start + REMEMBERED_FOR / 4 * part,
+        };
+        // Its producer sends by way of another gateway, which carries the count on.
+        for (part, first) in [(0, 10), (1, 12), (2, 14)] {
+            kept.record(&read(first, 5 + u64::from(part)), Some(at(0)), after(part));
+        }
+        kept.expire(after(5).instant);
+        assert_eq!(removed_before(&kept, 16), 8);
+        kept.expire(after(7).instant);
+        assert_eq!(removed_before(&kept, 16), 0);
+    }
+
+    #[test]
+    fn what_was_taken_out_is_known_although_the_topic_was_made_anew() {
+        let kept = kept(4_000);
+        kept.record(&read(10, 0), Some(at(0)), now(0));
+        kept.position.send_replace(500);
+        kept.is(Presence::Gone);
+        let anew = kept.anew(3, None);
+        assert_eq!((anew.presence(), anew.partitions), (Presence::There, 3));
+        assert_eq!(removed_before(&anew, 12), 1);
+        assert_eq!(*anew.position.borrow(), 0, "nothing of it was read yet");
     }
 }

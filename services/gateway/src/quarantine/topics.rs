@@ -8,13 +8,14 @@ use meshwork_kafka::{Admin, KafkaConfig, KafkaError, NewTopic};
 use meshwork_model::mesh::announcement::EnforcementMode;
 use meshwork_model::topic::QUARANTINE_SUFFIX;
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::follow::Follower;
-use super::kept::Kept;
+use super::kept::{Kept, Presence};
 use super::write::{RECORD_MAX, Writer};
 use crate::products::Product;
+use crate::refusals::Refusals;
 
 /// `max.message.bytes` of a quarantine topic: a batch of the largest record that is taken, with its
 /// headers.
@@ -37,6 +38,7 @@ pub(crate) struct Quarantine {
     changing: Mutex<()>,
     /// Counts changes.
     changes: watch::Sender<u64>,
+    lost: Notify,
     pub(crate) follower: Follower,
     pub(crate) writer: Writer,
 }
@@ -47,6 +49,7 @@ impl Quarantine {
             known: ArcSwap::default(),
             changing: Mutex::default(),
             changes: watch::Sender::new(0),
+            lost: Notify::new(),
             follower: Follower::new(),
             writer: Writer::new(kafka)?,
         })
@@ -55,19 +58,26 @@ impl Quarantine {
     /// What is known of a product topic's quarantine, waited for until `deadline`. `None`: nothing
     /// by then.
     pub(crate) async fn standing(&self, topic: &str, deadline: Instant) -> Option<Standing> {
-        if let Some(standing) = self.known.load().get(topic) {
-            return Some(standing.clone());
+        if let Some(standing) = self.stands(topic) {
+            return Some(standing);
         }
         let mut changes = self.changes.subscribe();
         loop {
-            if let Some(standing) = self.known.load().get(topic) {
-                return Some(standing.clone());
+            if let Some(standing) = self.stands(topic) {
+                return Some(standing);
             }
             let changed = tokio::time::timeout_at(deadline, changes.changed()).await;
             if !matches!(changed, Ok(Ok(()))) {
                 return None;
             }
         }
+    }
+
+    fn stands(&self, topic: &str) -> Option<Standing> {
+        self.known.load().get(topic).cloned().filter(|standing| {
+            // Another gateway may have made it anew, and written to it.
+            !matches!(standing, Standing::Kept(kept) if kept.presence() == Presence::Gone)
+        })
     }
 
     /// The quarantine of a product's topic, if it is known by now.
@@ -78,7 +88,7 @@ impl Quarantine {
         }
     }
 
-    /// All that are there.
+    /// All that are remembered.
     pub(super) fn all(&self) -> Vec<Arc<Kept>> {
         let known = self.known.load();
         known
@@ -94,41 +104,98 @@ impl Quarantine {
         self.changes.subscribe()
     }
 
-    fn set(&self, topic: &Arc<str>, standing: Standing) {
+    /// Takes what was found out of a topic, unless somebody else has found it out meanwhile: what
+    /// the first one's [`Kept`] has been told since would be lost.
+    fn set(&self, topic: &Arc<str>, before: Option<&Arc<Kept>>, standing: Standing) {
         let changing = self.changing.lock();
         let mut known = HashMap::clone(&self.known.load());
+        let same = match (known.get(topic), before) {
+            (Some(Standing::Kept(now)), Some(before)) => Arc::ptr_eq(now, before),
+            (Some(Standing::Kept(_)), None) | (_, Some(_)) => false,
+            (_, None) => true,
+        };
+        if !same {
+            return;
+        }
         known.insert(Arc::clone(topic), standing);
         self.known.store(Arc::new(known));
         drop(changing);
         self.changes.send_modify(|changes| *changes += 1);
     }
 
+    /// A topic was not there when it was to be read.
+    pub(super) fn lose(&self, kept: &Kept) {
+        kept.is(Presence::Gone);
+        self.lost.notify_one();
+    }
+
+    /// Waits until a topic was not there when it was to be read.
+    pub(crate) async fn lost(&self) {
+        self.lost.notified().await;
+    }
+
     /// Finds out whether a product has a quarantine, and makes it where its mode wants one. One that
     /// is there is followed whatever the mode: what was taken out stays taken out.
-    pub(crate) async fn prepare(&self, admin: &Admin, product: &Product) {
+    pub(crate) async fn prepare(&self, admin: &Admin, product: &Product, refusals: &Refusals) {
         let wanted = product.policy.enforcement == EnforcementMode::Quarantine;
-        match self.known.load().get(&product.topic) {
-            Some(Standing::Kept(_)) => return,
+        let before = self.known.load().get(&product.topic).cloned();
+        let before = match before {
+            Some(Standing::Kept(kept)) if kept.presence() == Presence::There => return,
             // It can only come to be by a change of mode, which is heard of.
+            Some(Standing::Kept(kept)) if kept.presence() == Presence::Left && !wanted => return,
             Some(Standing::Absent) if !wanted => return,
-            _ => {}
-        }
-        match find(admin, product, wanted).await {
-            Ok(Some(kept)) => {
-                tracing::info!(topic = %kept.topic, "quarantine followed");
-                self.set(&product.topic, Standing::Kept(Arc::new(kept)));
+            Some(Standing::Kept(kept)) => Some(kept),
+            Some(Standing::Absent) | None => None,
+        };
+        match find(admin, product, wanted, refusals).await {
+            Ok(Some(found)) => {
+                tracing::info!(topic = %found.topic, "quarantine followed");
+                let (partitions, retention) = (found.partitions, found.retention_ms);
+                let kept = match &before {
+                    Some(before) => before.anew(partitions, retention),
+                    None => Kept::new(
+                        Arc::clone(&product.topic),
+                        found.topic,
+                        partitions,
+                        retention,
+                    ),
+                };
+                let standing = Standing::Kept(Arc::new(kept));
+                self.set(&product.topic, before.as_ref(), standing);
             }
             // Where it is wanted and not seen, the next round looks again.
-            Ok(None) if !wanted => self.set(&product.topic, Standing::Absent),
-            Ok(None) => {}
-            Err(error) => {
-                tracing::warn!(topic = %product.topic, %error, "the product's quarantine can't be looked at or made; its idempotent producers wait");
+            Ok(None) if wanted => {}
+            Ok(None) => {
+                let standing = match &before {
+                    Some(before) => {
+                        before.is(Presence::Left);
+                        Standing::Kept(Arc::clone(before))
+                    }
+                    None => Standing::Absent,
+                };
+                self.set(&product.topic, before.as_ref(), standing);
             }
+            Err(error) => refusals.say(&format!("quarantine-topic {}", product.topic), || {
+                tracing::warn!(topic = %product.topic, %error, "the product's quarantine can't be looked at or made; its idempotent producers wait");
+            }),
         }
     }
 }
 
-async fn find(admin: &Admin, product: &Product, wanted: bool) -> Result<Option<Kept>, KafkaError> {
+/// A quarantine topic that is there.
+struct Found {
+    topic: Arc<str>,
+    partitions: i32,
+    /// None: for ever.
+    retention_ms: Option<i64>,
+}
+
+async fn find(
+    admin: &Admin,
+    product: &Product,
+    wanted: bool,
+    refusals: &Refusals,
+) -> Result<Option<Found>, KafkaError> {
     let name: Arc<str> = format!("{}{QUARANTINE_SUFFIX}", product.topic).into();
     let mut there = admin.topic(&name).await?;
     if there.is_none() && wanted {
@@ -151,16 +218,16 @@ async fn find(admin: &Admin, product: &Product, wanted: bool) -> Result<Option<K
     if wanted && by_default && number(MAX_MESSAGE).is_some_and(|bytes| bytes < most) {
         let set = [(MAX_MESSAGE.to_owned(), most.to_string())];
         if let Err(error) = admin.alter_topic_configs(&name, &set, &[]).await {
-            tracing::warn!(topic = %name, %error, "max.message.bytes can't be raised; batches of large records will be rejected where they should go to quarantine");
+            refusals.say(&format!("quarantine-limit {name}"), || {
+                tracing::warn!(topic = %name, %error, "max.message.bytes can't be raised; batches of large records will be rejected where they should go to quarantine");
+            });
         }
     }
-    let retention = number("retention.ms").filter(|ms| *ms >= 0);
-    Ok(Some(Kept::new(
-        Arc::clone(&product.topic),
-        name,
-        info.partitions,
-        retention,
-    )))
+    Ok(Some(Found {
+        topic: name,
+        partitions: info.partitions,
+        retention_ms: number("retention.ms").filter(|ms| *ms >= 0),
+    }))
 }
 
 async fn create(admin: &Admin, product: &Product, name: &Arc<str>) -> Result<(), KafkaError> {
@@ -186,4 +253,34 @@ async fn create(admin: &Admin, product: &Product, name: &Arc<str>) -> Result<(),
     }
     admin.create_topic(&topic).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept() -> Arc<Kept> {
+        Arc::new(Kept::new("a".into(), "a.quarantine".into(), 1, None))
+    }
+
+    #[tokio::test]
+    async fn of_two_who_find_a_topic_the_first_ones_memory_stays() {
+        let quarantine = Quarantine::new(&KafkaConfig::new("127.0.0.1:1")).unwrap();
+        let (topic, first) = ("a".into(), kept());
+        let is = |wanted: &Arc<Kept>| {
+            let now = quarantine.kept("a");
+            now.is_some_and(|now| Arc::ptr_eq(&now, wanted))
+        };
+        quarantine.set(&topic, None, Standing::Kept(Arc::clone(&first)));
+        quarantine.set(&topic, None, Standing::Kept(kept()));
+        quarantine.set(&topic, None, Standing::Absent);
+        assert!(is(&first));
+        quarantine.lose(&first);
+        assert!(quarantine.standing("a", Instant::now()).await.is_none());
+        let anew = Arc::new(first.anew(2, None));
+        quarantine.set(&topic, Some(&first), Standing::Kept(Arc::clone(&anew)));
+        quarantine.set(&topic, Some(&first), Standing::Kept(kept()));
+        assert!(is(&anew));
+        assert!(quarantine.standing("a", Instant::now()).await.is_some());
+    }
 }

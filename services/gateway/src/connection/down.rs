@@ -1,24 +1,23 @@
 //! Answers, from the broker to the client.
 
+mod login;
+mod produced;
+mod rewrite;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use meshwork_wire::protocol::fetch::FetchAnswerStart;
-use meshwork_wire::protocol::produce::{self, Edit, OwnAnswer};
-use meshwork_wire::protocol::{
-    ApiKey, LENGTH_BYTES, RESPONSE_LEAST, WireError, api_versions, describe_cluster,
-    find_coordinator, metadata, sasl, sasl_name, waits,
-};
+use meshwork_wire::protocol::produce;
+use meshwork_wire::protocol::{ApiKey, LENGTH_BYTES, RESPONSE_LEAST, WireError, waits};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::Conn;
 use super::frames::{Begin, Frames, Outbox};
-use super::login::{Mechanism, Step};
-use super::pending::{Answer, Pending, Produced};
-use crate::apis;
+use super::pending::{Answer, Pending};
 use crate::error::Ended;
-use crate::produce::{Guard, Place, Refused, Session, Unbearable};
+use crate::produce::Guard;
 use crate::service::Shared;
 
 /// Answers above this pass in pieces, unless they are rewritten.
@@ -30,9 +29,6 @@ const HEAD_BYTES: usize = 64;
 const LINGER: Duration = Duration::from_secs(5);
 /// No answer is larger: a frame's length has a sign.
 const ANSWER_MAX: usize = i32::MAX as usize;
-/// Mechanisms that can't go through a gateway.
-const NOT_HERE: &str = "GSSAPI";
-
 /// The other direction of a connection.
 pub(super) struct Down {
     pub(super) shared: Arc<Shared>,
@@ -49,7 +45,18 @@ struct Wanted {
     api: ApiKey,
     version: i16,
     correlation_id: i32,
-    until: Instant,
+    /// When its turn came: all that was asked before is answered.
+    since: Instant,
+    /// How long it may take from then on.
+    within: Duration,
+}
+
+impl Wanted {
+    /// When the answer has to have come. The broker begins with it when its turn has come and it no
+    /// longer throttles (KIP-219).
+    fn deadline(&self, throttled_until: Instant) -> Instant {
+        self.since.max(throttled_until) + self.within
+    }
 }
 
 impl Down {
@@ -73,7 +80,7 @@ impl Down {
                     mut produced,
                 }) => {
                     self.settle_own(&mut produced)?;
-                    let own = answers(&produced);
+                    let own = produced::answers(&produced);
                     let frame = produce::own_answer(correlation_id, version, &own)
                         .map_err(|error| own_failed(ApiKey::PRODUCE, &error))?;
                     self.send(&frame).await?;
@@ -82,14 +89,15 @@ impl Down {
                     api,
                     version,
                     correlation_id,
-                    until,
+                    within,
                     answer,
                 }) => {
                     let wanted = Wanted {
                         api,
                         version,
                         correlation_id,
-                        until,
+                        since: Instant::now(),
+                        within,
                     };
                     self.answer(&wanted, answer).await?;
                 }
@@ -195,39 +203,24 @@ impl Down {
         if self.broker.ready().len() < LENGTH_BYTES + RESPONSE_LEAST {
             self.flush().await?;
         }
-        loop {
-            let until = wanted
-                .until
-                .max(self.conn.throttled_until() + self.patience());
-            let begun = self.broker.begin(RESPONSE_LEAST, ANSWER_MAX);
-            match tokio::time::timeout_at(until, begun).await {
-                Ok(Ok(Some(length))) => return Ok(length),
-                Ok(Ok(None)) => {
-                    return Err(Ended::BrokerClosed {
-                        broker: self.conn.broker.clone(),
-                        waiting: self.owed.len() + 1,
-                    });
-                }
-                Ok(Err(Begin::Io(source))) => return Err(self.broker_failed(source)),
-                Ok(Err(Begin::Frame(source))) => {
-                    return Err(Ended::BrokerFrame {
-                        broker: self.conn.broker.clone(),
-                        source,
-                    });
-                }
-                Err(_) if Instant::now() < self.conn.throttled_until() => {}
-                Err(_) => {
-                    return Err(Ended::TooLong {
-                        what: "an answer of the broker",
-                        millis: self.patience().as_millis(),
-                    });
-                }
-            }
+        let until = wanted.deadline(self.conn.throttled_until());
+        let begun = self.broker.begin(RESPONSE_LEAST, ANSWER_MAX);
+        match tokio::time::timeout_at(until, begun).await {
+            Ok(Ok(Some(length))) => Ok(length),
+            Ok(Ok(None)) => Err(Ended::BrokerClosed {
+                broker: self.conn.broker.clone(),
+                waiting: self.owed.len() + 1,
+            }),
+            Ok(Err(Begin::Io(source))) => Err(self.broker_failed(source)),
+            Ok(Err(Begin::Frame(source))) => Err(Ended::BrokerFrame {
+                broker: self.conn.broker.clone(),
+                source,
+            }),
+            Err(_) => Err(Ended::TooLong {
+                what: "an answer of the broker",
+                millis: wanted.within.as_millis(),
+            }),
         }
-    }
-
-    fn patience(&self) -> Duration {
-        self.shared.config.answer_within.get()
     }
 
     /// Passes an answer on; a large one in pieces as they come.
@@ -312,158 +305,6 @@ impl Down {
             .throttle(waits::throttle_ms(wanted.api, wanted.version, frame));
     }
 
-    fn rewrite(&self, wanted: &Wanted, frame: &[u8]) -> Result<Vec<u8>, Ended> {
-        let (brokers, refusals) = (&self.shared.brokers, &self.shared.refusals);
-        let version = wanted.version;
-        let endpoint = |node: i32, host: &str, port: i32| {
-            brokers.learn(node, host, port);
-            brokers.endpoint(node, refusals)
-        };
-        let wrong = |source: WireError| self.unreadable(wanted, source);
-        match wanted.api {
-            ApiKey::API_VERSIONS => {
-                api_versions::rewrite(frame, version, apis::shown).map_err(wrong)
-            }
-            ApiKey::METADATA => {
-                let learn = |topic: metadata::MetadataTopic<'_>| {
-                    if let (0, Some(name)) = (topic.error_code, topic.name) {
-                        self.shared.topics.has(name, topic.partitions);
-                    }
-                    if let (0, Some(name), Some(id)) = (topic.error_code, topic.name, topic.id) {
-                        self.shared.learn_topic(id, name);
-                    }
-                };
-                metadata::rewrite(frame, version, endpoint, learn).map_err(wrong)
-            }
-            ApiKey::FIND_COORDINATOR => {
-                find_coordinator::rewrite(frame, version, endpoint).map_err(wrong)
-            }
-            _ => describe_cluster::rewrite(frame, version, endpoint).map_err(|error| Ended::Own {
-                api: wanted.api.name(),
-                what: error.to_string(),
-            }),
-        }
-    }
-
-    /// A step of a login: the name counts after the broker's final yes.
-    fn login(&self, wanted: &Wanted, frame: &[u8], step: Step) -> Result<Option<Vec<u8>>, Ended> {
-        let wrong = |source: WireError| self.unreadable(wanted, source);
-        let mut who = self.conn.who.lock();
-        let claimed = match step {
-            Step::Begin(mechanism) => {
-                let answer = sasl::HandshakeAnswer::read(frame, wanted.version).map_err(wrong)?;
-                if answer.error_code == 0 {
-                    who.begin(mechanism);
-                } else {
-                    who.refuse();
-                }
-                let keep = |name: &str| name != NOT_HERE;
-                let rewritten = sasl::rewrite_handshake(frame, wanted.version, keep);
-                return rewritten.map(Some).map_err(wrong);
-            }
-            Step::Token(claimed) => claimed,
-        };
-        let answer = sasl::AuthenticateAnswer::read(frame, wanted.version).map_err(wrong)?;
-        if answer.error_code != 0 {
-            who.refuse();
-            return Ok(None);
-        }
-        if let Some(claimed) = claimed {
-            who.claim(claimed);
-        }
-        let last = match who.mechanism() {
-            Some(Mechanism::Scram) => sasl_name::scram_is_final(answer.auth_bytes.reveal()),
-            // A token that was refused is answered without an error code first, and says why.
-            Some(Mechanism::OAuthBearer) => answer.auth_bytes.reveal().is_empty(),
-            Some(Mechanism::Plain | Mechanism::Other) | None => true,
-        };
-        if last {
-            who.confirm();
-        }
-        Ok(None)
-    }
-
-    /// Counts what was acknowledged, and adds our own answers. `None`: the answer passes as it is.
-    fn produced(
-        &mut self,
-        wanted: &Wanted,
-        frame: &[u8],
-        produced: &Produced,
-    ) -> Result<Option<Vec<u8>>, Ended> {
-        let version = wanted.version;
-        let mut renumbered = false;
-        let mut room = true;
-        let summary = produce::read_answers(frame, version, |answer| {
-            let sent = produced
-                .sent
-                .iter()
-                .find(|s| s.partition == answer.partition && s.topic.borrowed() == answer.topic);
-            let Some(sent) = sent else {
-                return;
-            };
-            room &= note(&mut self.failed, sent.session.as_ref(), answer.error_code);
-            if answer.error_code != 0 {
-                return;
-            }
-            renumbered |= sent.renumbered;
-            if self.shared.quarantine.kept(&sent.name).is_some() {
-                self.conn.proofs.add(&sent.name, sent.partition);
-            }
-            self.shared.metrics.records(&sent.name, sent.records);
-            let observations = &self.shared.observations;
-            observations.acknowledged(sent, answer.base_offset);
-            if let Some(id) = &produced.transactional_id {
-                let consumption = &self.conn.consumption;
-                consumption.wrote(id, &sent.name, sent.partition);
-            }
-        })
-        .map_err(|source| unreadable(wanted, source))?;
-        if !room {
-            return Err(too_many_failed());
-        }
-        self.conn.throttle(summary.throttle_ms);
-        if produced.own.is_empty() && !renumbered && !summary.has_endpoints {
-            return Ok(None);
-        }
-        let edit = |answer: &produce::PartitionAnswer<'_>| {
-            let renumbered = produced.sent.iter().any(|s| {
-                s.renumbered
-                    && s.partition == answer.partition
-                    && s.topic.borrowed() == answer.topic
-            });
-            // The client's records and the log's are not one for one.
-            (renumbered && answer.error_code == 0).then(|| Edit {
-                base_offset: Some(-1),
-                ..Edit::default()
-            })
-        };
-        let endpoint = |node: i32| self.shared.brokers.endpoint(node, &self.shared.refusals);
-        produce::rewrite_answer(frame, version, &answers(produced), edit, endpoint)
-            .map(Some)
-            .map_err(|error| own_failed(wanted.api, &error))
-    }
-
-    /// A batch of which nothing was left to send is called delivered only if all before it were.
-    fn settle_own(&mut self, produced: &mut Produced) -> Result<(), Ended> {
-        for own in &mut produced.own {
-            if own.answer.error_code == 0
-                && let Some((session, place)) = &own.session
-                && let Some(behind) = self.failed.look(session, *place)
-            {
-                let topic = own.answer.topic.borrowed();
-                own.answer = Refused::behind(behind, *place).answer(topic, own.answer.partition);
-            }
-            if !note(
-                &mut self.failed,
-                own.session.as_ref(),
-                own.answer.error_code,
-            ) {
-                return Err(too_many_failed());
-            }
-        }
-        Ok(())
-    }
-
     async fn send(&mut self, message: &[u8]) -> Result<(), Ended> {
         self.shared.metrics.answered(message.len());
         self.client.write(message).await.map_err(Ended::Client)
@@ -482,10 +323,6 @@ impl Down {
             source,
         }
     }
-
-    fn unreadable(&self, wanted: &Wanted, source: WireError) -> Ended {
-        unreadable(wanted, source)
-    }
 }
 
 fn unreadable(wanted: &Wanted, source: WireError) -> Ended {
@@ -496,23 +333,6 @@ fn unreadable(wanted: &Wanted, source: WireError) -> Ended {
     }
 }
 
-/// Notes what a client is told of a batch. `false`: no more can be remembered.
-#[must_use]
-fn note(failed: &mut Guard, session: Option<&(Session, Place)>, error_code: i16) -> bool {
-    let Some((session, place)) = session else {
-        return true;
-    };
-    if error_code == 0 {
-        failed.pass(session, *place);
-        return true;
-    }
-    failed.refuse(session.clone(), *place, error_code)
-}
-
-fn answers(produced: &Produced) -> Vec<OwnAnswer> {
-    produced.own.iter().map(|own| own.answer.clone()).collect()
-}
-
 fn own_failed(api: ApiKey, error: &dyn std::fmt::Display) -> Ended {
     Ended::Own {
         api: api.name(),
@@ -520,9 +340,24 @@ fn own_failed(api: ApiKey, error: &dyn std::fmt::Display) -> Ended {
     }
 }
 
-fn too_many_failed() -> Ended {
-    Ended::Own {
-        api: ApiKey::PRODUCE.name(),
-        what: Unbearable::TooManyRefused.why().to_owned(),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_counts_from_when_the_broker_can_begin() {
+        let turn = Instant::now();
+        let later = |seconds| turn + Duration::from_secs(seconds);
+        let wanted = Wanted {
+            api: ApiKey::JOIN_GROUP,
+            version: 9,
+            correlation_id: 1,
+            since: turn,
+            within: Duration::from_secs(300),
+        };
+        assert_eq!(wanted.deadline(turn), later(300));
+        assert_eq!(wanted.deadline(later(60)), later(360), "throttled");
+        let before = turn.checked_sub(Duration::from_secs(1)).unwrap();
+        assert_eq!(wanted.deadline(before), later(300));
     }
 }

@@ -61,6 +61,7 @@ pub(crate) struct Line<'c> {
     pub(super) owe: &'c mpsc::Sender<Pending>,
     pub(super) broker: &'c mut Outbox,
     pub(super) client_id: &'c str,
+    pub(super) answer_within: Duration,
 }
 
 impl std::fmt::Debug for Line<'_> {
@@ -92,7 +93,9 @@ impl Line<'_> {
             api: ApiKey::METADATA,
             version: metadata::OWN_VERSION,
             correlation_id: CORRELATION_ID,
-            until: deadline,
+            // Whoever asks may stop waiting before: what is asked here is no reason to end a
+            // connection whose broker is busy with what the client has asked before.
+            within: self.answer_within,
             answer: Answer::Ours(tell),
         };
         match tokio::time::timeout_at(deadline, self.owe.send(pending)).await {

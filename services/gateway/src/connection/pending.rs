@@ -1,11 +1,11 @@
 //! What is owed to a client, in the order in which it asked.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use meshwork_pipeline::{Part, PartitionTally};
 use meshwork_wire::protocol::ApiKey;
 use meshwork_wire::protocol::produce::{OwnAnswer, OwnedTopic};
-use tokio::time::Instant;
 
 use super::login::Step;
 use crate::consumption::Learn;
@@ -19,8 +19,9 @@ pub(crate) enum Pending {
         api: ApiKey,
         version: i16,
         correlation_id: i32,
-        /// When it has to have come; what the broker throttles comes on top.
-        until: Instant,
+        /// How long it may take once its turn has come: a broker looks at one request of a connection
+        /// at a time, and at none while it throttles.
+        within: Duration,
         answer: Answer,
     },
     /// Our own: a whole frame.

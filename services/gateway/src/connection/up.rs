@@ -253,7 +253,7 @@ impl Up {
             api: start.api,
             version: start.version,
             correlation_id: start.correlation_id,
-            until: Instant::now() + own + self.shared.config.answer_within.get(),
+            within: own + self.shared.config.answer_within.get(),
             answer,
         }
     }
@@ -321,6 +321,7 @@ impl Up {
                 owe: &self.owe,
                 broker: &mut self.broker,
                 client_id: header.client_id.unwrap_or_default(),
+                answer_within: shared.config.answer_within.get(),
             },
         };
         let mut decided = produce::decide(&shared, &mut sender, &request)

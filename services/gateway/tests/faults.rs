@@ -27,6 +27,8 @@ mod made_anew;
 mod oracle;
 #[path = "faults/slow.rs"]
 mod slow;
+#[path = "faults/unobserved.rs"]
+mod unobserved;
 
 use tokio::sync::{Mutex, MutexGuard};
 

@@ -255,6 +255,11 @@ async fn a_repeat_is_answered_with_its_old_offsets_and_counted_once() {
     assert_eq!(raw.produce(9, product.topic(), &next).await.1, 2);
     let seen = product.observed(3).await;
     assert_eq!(seen.iter().map(|o| o.records).sum::<i64>(), 3);
+    let line = format!(
+        "meshwork_gateway_records_total{{topic=\"{}\"}}",
+        product.topic()
+    );
+    assert_eq!(gateway.metric(&line), 3);
     gateway.stop().await;
 }
 

@@ -4,8 +4,10 @@ use meshwork_gateway::{Config, Span};
 use meshwork_kafka::OutRecord;
 use meshwork_model::mesh::announcement::EnforcementMode;
 use meshwork_model::time::Timestamp;
+use meshwork_wire::Codec;
 
 use super::mesh::{Gateway, Product};
+use super::raw::{Raw, batch};
 
 /// As flights of tests say when they were.
 const EVENT: i64 = 1_700_000_000_000;
@@ -54,4 +56,17 @@ async fn in_record_time_each_observation_covers_one_minute_of_timestamps() {
     let last = seen.last().unwrap();
     let lag = last.lag.as_ref().unwrap().greatest;
     assert_eq!(lag, start + 3 * MINUTE + 7 - EVENT);
+}
+
+#[tokio::test]
+async fn what_is_asked_for_is_written_once_it_is_said_so() {
+    let product = Product::new(EnforcementMode::Reject).await;
+    let gateway = Gateway::start(Config::default()).await;
+    let mut raw = Raw::connect(&gateway.address).await;
+    let good = batch(Codec::None, &[product.flight("a")]);
+    assert_eq!(raw.produce(9, product.topic(), &good).await.0, 0);
+    assert!(gateway.handle.observe_now().await);
+    let seen = product.observations().await;
+    assert_eq!(seen.iter().map(|o| o.records).sum::<i64>(), 1);
+    gateway.stop().await;
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use meshwork_kafka::control;
-use meshwork_kafka::{Admin, Assigned, From, InRecord, LogReader, ReaderOptions};
+use meshwork_kafka::{Admin, Assigned, From, InRecord, KafkaError, LogReader, ReaderOptions};
 use meshwork_model::mesh::ProductAnnouncement;
 use meshwork_model::name::Urn;
 use meshwork_model::topic::ControlTopic;
@@ -13,8 +13,11 @@ use meshwork_telemetry::Latch;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Error;
+use crate::products::Product;
 use crate::service::Shared;
 
+/// The setting that says how large a batch may be.
+const MAX_MESSAGE: &str = "max.message.bytes";
 /// Longest wait for records before looking whether to stop.
 const WAIT: Duration = Duration::from_millis(500);
 /// First wait before something that failed is tried again; doubles up to `RETRY_AT_MOST`.
@@ -40,8 +43,8 @@ pub(crate) async fn follow(
         let Err(error) = followed else { continue };
         if let Error::ControlTopic(_) = &error {
             let passing = std::error::Error::source(&error)
-                .and_then(|e| e.downcast_ref::<meshwork_kafka::KafkaError>())
-                .is_none_or(meshwork_kafka::KafkaError::is_passing);
+                .and_then(|e| e.downcast_ref::<KafkaError>())
+                .is_none_or(KafkaError::is_passing);
             if !passing {
                 return Err(error);
             }
@@ -78,18 +81,20 @@ async fn read(
             }
         }
         let changed = shared.products.apply(news);
+        learn(shared, &admin, &changed).await;
         for product in changed {
             shared.metrics.follows(&product.topic);
             shared.schemas.set_event_time(
                 &product.policy.value_subject,
                 product.policy.event_time.as_deref(),
             );
-            limit(&admin, &product).await;
-            shared.quarantine.prepare(&admin, &product).await;
+            let refusals = &shared.refusals;
+            shared.quarantine.prepare(&admin, &product, refusals).await;
             tracing::info!(topic = %product.topic, mode = ?product.policy.enforcement, status = ?product.policy.status, "product followed");
         }
         if batch.caught_up && batch.trouble.is_none() {
             *wait = RETRY_FIRST;
+            shared.products.all_known();
             if let Some(latch) = latch.take() {
                 latch.release();
             }
@@ -138,20 +143,42 @@ async fn announcement(
     }
 }
 
-/// Asks for the topic's `max.message.bytes`. Where it can't be asked, what is known holds.
-pub(crate) async fn limit(admin: &Admin, product: &crate::products::Product) {
-    match admin.topic_configs(&product.topic).await {
-        Ok(configs) => {
-            let limit = configs
-                .get("max.message.bytes")
-                .and_then(|config| config.value.as_ref())
-                .and_then(|value| value.parse().ok());
-            if let Some(limit) = limit {
-                product.set_max_batch_bytes(limit);
+/// Asks for what the brokers know of products' topics: partitions and `max.message.bytes`. What can't
+/// be asked for stays as it is known.
+pub(crate) async fn learn(shared: &Shared, admin: &Admin, products: &[Arc<Product>]) {
+    if products.is_empty() {
+        return;
+    }
+    let names: Vec<&str> = products.iter().map(|product| &*product.topic).collect();
+    let unasked = |what: &str, error: &KafkaError| {
+        shared.refusals.say(&format!("unasked {what}"), || {
+            tracing::warn!(%error, what, "brokers can't be asked about products' topics; what is known of them holds");
+        });
+    };
+    match admin.topics_named(&names).await {
+        Ok(topics) => {
+            for topic in topics {
+                let partitions = usize::try_from(topic.partitions).unwrap_or(0);
+                shared.topics.has(&topic.name, partitions);
             }
         }
-        Err(error) => {
-            tracing::debug!(topic = %product.topic, %error, "max.message.bytes can't be asked for");
+        Err(error) => unasked("partitions", &error),
+    }
+    let all = match admin.configs_of_topics(&names).await {
+        Ok(all) => all,
+        Err(error) => return unasked(MAX_MESSAGE, &error),
+    };
+    for (product, configs) in products.iter().zip(all) {
+        match configs {
+            Ok(configs) => {
+                let limit = configs
+                    .get(MAX_MESSAGE)
+                    .and_then(|config| config.value.as_ref()?.parse().ok());
+                if let Some(limit) = limit {
+                    product.set_max_batch_bytes(limit);
+                }
+            }
+            Err(error) => unasked(MAX_MESSAGE, &error),
         }
     }
 }

@@ -1,31 +1,30 @@
-//! The running gateway: listeners, connections, and what all connections share.
+//! The running gateway: its parts, and what all connections share.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
+mod clients;
+mod refresh;
+
 use std::sync::Arc;
-use std::time::Duration;
 
 use meshwork_client::SchemaCache;
-use meshwork_kafka::{Admin, KafkaConfig};
+use meshwork_kafka::KafkaConfig;
 use meshwork_model::time::SharedClock;
 use meshwork_registry_client::RegistryClient;
 use meshwork_telemetry::{Latch, Readiness};
 use meshwork_wire::Limits;
 use meshwork_wire::protocol::Uuid;
 use parking_lot::Mutex;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::brokers::{self, Bound, Brokers, NodeId, advertised_host};
+use crate::brokers::{self, Bound, Brokers, advertised_host};
 use crate::catalog;
 use crate::config::Config;
 use crate::connection::frames::Buffers;
-use crate::connection::{self, Accepted};
 use crate::consumption::{Consumption, Names};
-use crate::error::{Ended, Error};
+use crate::error::Error;
 use crate::handle::Handle;
 use crate::metrics::Metrics;
 use crate::observe::{self, Observations, Writer};
@@ -33,12 +32,11 @@ use crate::own::OwnConnections;
 use crate::products::Products;
 use crate::quarantine::{self, Quarantine};
 use crate::refusals::Refusals;
-use crate::tls::{self, BrokerNames, BrokerTls, ClientTls};
+use crate::tls::{BrokerNames, BrokerTls, ClientTls};
 use crate::topics::Topics;
 use crate::upstream::Upstream;
-
-/// How long accepting rests after it failed (no descriptors left): connections that end make room.
-const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+use clients::{Connections, accept};
+use refresh::refresh;
 
 /// What the gateway stands on.
 #[derive(Clone, Debug)]
@@ -83,7 +81,7 @@ pub(crate) struct Shared {
     /// With clients; none: plain text.
     tls: Option<ClientTls>,
     pub(crate) own: OwnConnections,
-    pub(crate) topics: Topics,
+    pub(crate) topics: Arc<Topics>,
     pub(crate) products: Products,
     pub(crate) quarantine: Arc<Quarantine>,
     pub(crate) schemas: Arc<SchemaCache>,
@@ -96,12 +94,6 @@ pub(crate) struct Shared {
     /// Large buffers that no connection needs now.
     pub(crate) buffers: Arc<Buffers>,
     connections: Mutex<Connections>,
-}
-
-#[derive(Debug, Default)]
-struct Connections {
-    all: usize,
-    by_address: HashMap<IpAddr, usize>,
 }
 
 impl Shared {
@@ -117,6 +109,7 @@ impl Shared {
     pub(crate) fn learn_topic(&self, id: Uuid, name: &str) {
         if self.topics.learn(id, name) {
             tracing::info!(topic = name, "topic was made anew: it has another id");
+            self.observations.made_anew(name);
         }
     }
 }
@@ -149,6 +142,7 @@ impl Service {
         // Each waits for the one before.
         let (ask, asked) = mpsc::channel(1);
         let metrics = Metrics::register(&context.metrics);
+        let topics = Arc::new(Topics::new(config.max_topics));
         let batches = Limits {
             max_batch_bytes: limits.produce,
             max_decompressed_bytes: config.max_decompressed_bytes.as_usize(),
@@ -179,14 +173,14 @@ impl Service {
             },
             tls: config.tls.as_ref().map(ClientTls::open).transpose()?,
             own: OwnConnections::new(&context.kafka),
-            topics: Topics::new(config.max_topics),
             products: Products::new(batches),
             quarantine: Arc::new(Quarantine::new(&context.kafka)?),
             schemas: Arc::new(SchemaCache::new(
                 context.registry.clone(),
                 config.max_schemas,
             )),
-            observations: Arc::new(Observations::new(metrics.clone())),
+            observations: Arc::new(Observations::new(metrics.clone(), Arc::clone(&topics))),
+            topics,
             consumption: Arc::default(),
             refusals: Refusals::default(),
             metrics,
@@ -355,118 +349,6 @@ fn limits(config: &Config, kafka: &KafkaConfig) -> Result<ByteLimits, Error> {
     })
 }
 
-/// Keeps the brokers' addresses and the topics' limits true.
-async fn refresh(shared: Arc<Shared>, stop: CancellationToken) -> Result<(), Error> {
-    let admin = Admin::new(&shared.kafka)?;
-    let mut ticks = tokio::time::interval(shared.config.refresh_every.get());
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            _ = ticks.tick() => {}
-        }
-        match admin.cluster().await {
-            Ok(cluster) => {
-                for broker in cluster.brokers {
-                    shared
-                        .brokers
-                        .learn(broker.id, &broker.host, i32::from(broker.port));
-                    // Its listener is there before anybody is told of it.
-                    let _ = shared.brokers.endpoint(broker.id, &shared.refusals);
-                }
-            }
-            Err(error) => tracing::debug!(%error, "the cluster can't be asked for its brokers"),
-        }
-        for product in shared.products.all() {
-            if stop.is_cancelled() {
-                return Ok(());
-            }
-            catalog::limit(&admin, &product).await;
-            shared.quarantine.prepare(&admin, &product).await;
-        }
-    }
-}
-
-async fn accept(
-    shared: Arc<Shared>,
-    listener: TcpListener,
-    node: Option<NodeId>,
-    clients: TaskTracker,
-    stop: CancellationToken,
-) -> Result<(), Error> {
-    loop {
-        let (stream, peer) = tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            accepted = listener.accept() => match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    shared.refusals.say("accept", || {
-                        tracing::warn!(%error, "a connection can't be accepted");
-                    });
-                    tokio::time::sleep(ACCEPT_AGAIN).await;
-                    continue;
-                }
-            },
-        };
-        let Some(place) = Place::take(&shared, peer.ip()) else {
-            continue;
-        };
-        let (shared, stop) = (Arc::clone(&shared), stop.clone());
-        clients.spawn(async move {
-            let served = client(&shared, stream, node, stop).await;
-            drop(place);
-            if let Err(ended) = served {
-                say(&shared, peer, &ended);
-            }
-        });
-    }
-}
-
-async fn client(
-    shared: &Arc<Shared>,
-    stream: TcpStream,
-    node: Option<NodeId>,
-    stop: CancellationToken,
-) -> Result<(), Ended> {
-    connection::tune(&stream).map_err(Ended::Client)?;
-    let address = stream.peer_addr().map_err(Ended::Client)?.ip();
-    let Some(tls) = &shared.tls else {
-        let (source, sink) = stream.into_split();
-        let accepted = Accepted {
-            source: Box::new(source),
-            sink: Box::new(sink),
-            node,
-            certificate: None,
-            address,
-        };
-        return connection::serve(Arc::clone(shared), accepted, stop).await;
-    };
-    let within = shared.config.connect_within.get();
-    let handshake = tokio::time::timeout(within, tls.acceptor().accept(stream));
-    let stream = match handshake.await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return Err(Ended::Handshake(error)),
-        Err(_) => {
-            return Err(Ended::TooLong {
-                what: "the TLS handshake",
-                millis: within.as_millis(),
-            });
-        }
-    };
-    let (_, session) = stream.get_ref();
-    let certificate = tls::subject(session.peer_certificates());
-    let node = shared.brokers.of_name(session.server_name()).or(node);
-    let (source, sink) = tokio::io::split(stream);
-    let accepted = Accepted {
-        source: Box::new(source),
-        sink: Box::new(sink),
-        node,
-        certificate,
-        address,
-    };
-    connection::serve(Arc::clone(shared), accepted, stop).await
-}
-
 fn broker_names(config: &Config) -> Result<Option<BrokerNames>, Error> {
     let Some(pattern) = config.tls.as_ref().and_then(|tls| tls.broker_name.as_ref()) else {
         return Ok(None);
@@ -479,69 +361,4 @@ fn broker_names(config: &Config) -> Result<Option<BrokerNames>, Error> {
                 "`{pattern}` has to have {{node}} in it once, such as b{{node}}.kafka.example.com"
             ),
         })
-}
-
-/// Counts why a connection ended, and says it once a minute for each reason.
-fn say(shared: &Shared, peer: std::net::SocketAddr, ended: &Ended) {
-    let reason = ended.reason();
-    shared.metrics.ended(reason);
-    let cause = std::error::Error::source(ended).map(ToString::to_string);
-    if let Ended::Client(error) = ended {
-        tracing::debug!(%peer, %error, "a client went away");
-        return;
-    }
-    shared.refusals.say(&format!("ended {reason}"), || {
-        tracing::warn!(%peer, reason, %ended, cause, "a client's connection was ended");
-    });
-}
-
-/// A connection's place among those that are allowed.
-struct Place {
-    shared: Arc<Shared>,
-    address: IpAddr,
-}
-
-impl Place {
-    fn take(shared: &Arc<Shared>, address: IpAddr) -> Option<Self> {
-        let config = &shared.config;
-        let mut open = shared.connections.lock();
-        let of_address = open.by_address.get(&address).copied().unwrap_or(0);
-        let full = if open.all >= config.max_connections {
-            Some("gateway.service.max_connections")
-        } else if of_address >= config.max_connections_per_address {
-            Some("gateway.service.max_connections_per_address")
-        } else {
-            None
-        };
-        if let Some(limit) = full {
-            drop(open);
-            shared.metrics.ended("too-many");
-            shared.refusals.say(limit, || {
-                tracing::warn!(%address, limit, "a connection is refused: there are as many as allowed");
-            });
-            return None;
-        }
-        open.all += 1;
-        open.by_address.insert(address, of_address + 1);
-        drop(open);
-        shared.metrics.opened();
-        Some(Self {
-            shared: Arc::clone(shared),
-            address,
-        })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut open = self.shared.connections.lock();
-        open.all = open.all.saturating_sub(1);
-        if let Some(of_address) = open.by_address.get_mut(&self.address) {
-            *of_address = of_address.saturating_sub(1);
-            if *of_address == 0 {
-                open.by_address.remove(&self.address);
-            }
-        }
-        self.shared.metrics.closed();
-    }
 }

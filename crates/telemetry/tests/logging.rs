@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use meshwork_telemetry::{LoggingConfig, init};
+use meshwork_telemetry::logging::{LoggingConfig, init};
 
 /// Set in the process that logs.
 const LOGS: &str = "MESHWORK_TEST_LOGS";

@@ -170,6 +170,10 @@ pub(crate) async fn learn(shared: &Shared, admin: &Admin, products: &[Arc<Produc
     };
     for (product, configs) in products.iter().zip(all) {
         match configs {
+            Ok(configs) if configs.is_empty() => shared.refusals.say("unasked topic", || {
+                let topic = &product.topic;
+                tracing::warn!(%topic, "brokers tell no settings of a product's topic: it is not there, or the gateway's principal has no DESCRIBE_CONFIGS on it");
+            }),
             Ok(configs) => {
                 let limit = configs
                     .get(MAX_MESSAGE)

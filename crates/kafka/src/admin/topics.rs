@@ -262,7 +262,7 @@ impl Admin {
         .await
     }
 
-    /// All settings of a topic.
+    /// All settings of a topic; none where it is not there, or may not be described.
     ///
     /// # Errors
     /// See [`KafkaError`].
@@ -275,10 +275,11 @@ impl Admin {
         all.into_iter().next().map_or(Ok(BTreeMap::new()), |r| r)
     }
 
-    /// All settings of each of these topics, in their order, asked for together.
+    /// All settings of each of these topics, in their order, asked for together. Of a topic that is
+    /// not there, or may not be described, there are none.
     ///
     /// # Errors
-    /// See [`KafkaError`]; of a single topic, such as one that is not there, in its place.
+    /// See [`KafkaError`]; of a single topic in its place.
     pub async fn configs_of_topics(
         &self,
         topics: &[&str],

@@ -69,6 +69,42 @@ async fn topics_are_created_once_looked_at_altered_and_deleted() {
 }
 
 #[tokio::test]
+async fn topics_are_asked_about_together_and_each_answer_stands_in_its_place() {
+    let admin = kafka().admin();
+    let absent: Vec<String> = (0..250).map(|n| unique(&format!("absent{n}"))).collect();
+    let mut names = Vec::new();
+    for bytes in ["1001", "1002"] {
+        let name = unique("asked");
+        let topic = NewTopic::new(&name, 2).with("max.message.bytes", bytes);
+        admin.create_topic(&topic).await.unwrap();
+        names.push(name);
+    }
+    let [a, b] = names.as_slice() else { panic!() };
+    // More than fit in one request.
+    let mut asked: Vec<&str> = absent.iter().map(String::as_str).collect();
+    asked[1] = a;
+    asked[240] = b;
+    let told: Vec<Option<String>> = admin
+        .configs_of_topics(&asked)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|configs| configs.unwrap().get("max.message.bytes")?.value.clone())
+        .collect();
+    let told: Vec<Option<&str>> = told.iter().map(Option::as_deref).collect();
+    let mut wanted = vec![None; 250];
+    (wanted[1], wanted[240]) = (Some("1001"), Some("1002"));
+    assert_eq!(told, wanted);
+
+    let found = admin.topics_named(&[a, &absent[0], b]).await.unwrap();
+    let mut found: Vec<(&str, i32)> = found.iter().map(|t| (&*t.name, t.partitions)).collect();
+    found.sort_unstable();
+    let mut wanted = [(a.as_str(), 2), (b.as_str(), 2)];
+    wanted.sort_unstable();
+    assert_eq!(found, wanted);
+}
+
+#[tokio::test]
 async fn a_topic_made_anew_has_another_id() {
     let kafka = kafka();
     let admin = kafka.admin();

@@ -348,7 +348,7 @@ impl<'a> Checker<'a> {
             self.spend(1 + field.aliases.len())?;
             let mut matching: Option<usize> = None;
             for name in std::iter::once(&field.name).chain(&field.aliases) {
-                let Some(place) = self.place_of(frame, w, name) else {
+                let Some(place) = self.place_of(frame, w, name)? else {
                     continue;
                 };
                 if matching.is_none() {
@@ -398,8 +398,14 @@ impl<'a> Checker<'a> {
     }
 
     /// The place of the writer's field with this name. Versions of a record differ in few fields,
-    /// which are searched for; where more are missing or moved, by an index.
-    fn place_of(&mut self, frame: &mut Frame, w: &'a Record, name: &str) -> Option<usize> {
+    /// which are searched for; where more are missing or moved, by an index. Both cost as much as
+    /// the writer has fields.
+    fn place_of(
+        &mut self,
+        frame: &mut Frame,
+        w: &'a Record,
+        name: &str,
+    ) -> Result<Option<usize>, String> {
         let has_name = |place: &usize| {
             let field = w.fields.get(*place);
             field.is_some_and(|field| field.name == name)
@@ -409,8 +415,12 @@ impl<'a> Checker<'a> {
             expected
         } else if frame.searches < MAX_SEARCHES {
             frame.searches += 1;
+            self.spend(w.fields.len())?;
             (0..w.fields.len()).find(has_name)
         } else {
+            if !self.fields.contains_key(&frame.writer) {
+                self.spend(w.fields.len())?;
+            }
             let by_name = self.fields.entry(frame.writer).or_insert_with(|| {
                 let fields = w.fields.iter().enumerate();
                 fields
@@ -418,9 +428,11 @@ impl<'a> Checker<'a> {
                     .collect()
             });
             by_name.get(name).copied()
-        }?;
-        frame.expected = place + 1;
-        Some(place)
+        };
+        if let Some(place) = place {
+            frame.expected = place + 1;
+        }
+        Ok(place)
     }
 
     /// Java's `checkReaderEnumContainsAllWriterEnumSymbols`.

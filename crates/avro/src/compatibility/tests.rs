@@ -258,3 +258,32 @@ fn repeated_incompatibilities_do_not_fill_the_memory() {
     assert_eq!(found.len(), 10_000);
     assert!(found.iter().all(|one| *one == found[0]));
 }
+
+#[test]
+fn searches_through_a_long_record_are_counted() {
+    // Every branch looks for eight fields that the writer does not have among 20,000.
+    let fields = |names: std::ops::Range<usize>, of: &str| -> String {
+        names
+            .map(|at| format!(r#"{{"name":"{of}{at}","type":"int","default":0}}"#))
+            .collect::<Vec<_>>()
+            .join(",")
+    };
+    let written = schema(&format!(
+        r#"{{"type":"record","name":"W","fields":[{}]}}"#,
+        fields(0..20_000, "w")
+    ));
+    let missing = fields(0..8, "r");
+    let reader = |branches: usize| {
+        let records: Vec<String> = (0..branches)
+            .map(|at| format!(r#"{{"type":"record","name":"R{at}","fields":[{missing}]}}"#))
+            .collect();
+        schema(&format!("[{}]", records.join(",")))
+    };
+    let found = incompatibilities(&reader(500), &written);
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].kind, IncompatibilityKind::NotComparable);
+    // A few are compared as ever.
+    let found = incompatibilities(&reader(10), &written);
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].kind, IncompatibilityKind::MissingUnionBranch);
+}

@@ -4,13 +4,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use meshwork_model::mesh::lineage::{EdgeFact, Fact, LineageFact};
-use meshwork_model::mesh::observation::ObservationSource;
+use meshwork_model::mesh::lineage::{EdgeFact, Fact, LineageFact, NodeFact};
+use meshwork_model::mesh::observation::{ObservationSource, PartitionObservation};
+use meshwork_model::time::Timestamp;
 use meshwork_state::{Batch, StateError, Store};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::collect::{Sighting, count};
+use crate::collect::{Sighting, count, job_detail, job_ids};
 use crate::covered::Covered;
 use crate::fold;
 use crate::graph::Graph;
@@ -230,6 +231,26 @@ impl Draft<'_> {
         }
         self.found(&collected)?;
         self.collected.insert(key, collected);
+        Ok(())
+    }
+
+    /// Adds the transactional ids of an observation's jobs to what is known of these, this draft's
+    /// own changes included.
+    pub(crate) fn worked(
+        &mut self,
+        seen: &PartitionObservation,
+        at: Timestamp,
+    ) -> Result<(), StateError> {
+        for (job, ids) in job_ids(seen) {
+            let held = self.held(&fold::node_key(&job))?;
+            let known = match held.now.as_ref().map(|fact| &fact.fact) {
+                Some(Fact::NodeFact(NodeFact { detail, .. })) => Some(detail),
+                _ => None,
+            };
+            if let Some(fact) = job_detail(job, ids, at, known) {
+                self.found(&fact)?;
+            }
+        }
         Ok(())
     }
 

@@ -171,42 +171,50 @@ fn worked(
         })
 }
 
-/// Transactional ids under the nodes of the jobs of an observation, added to what is known of each;
-/// only of those of which something is news.
+/// Transactional ids of the jobs of an observation, by the jobs' nodes; empty ones say nothing.
 #[must_use]
-pub(crate) fn job_details(
-    seen: &PartitionObservation,
-    at: Timestamp,
-    known: impl Fn(&NodeRef) -> Option<String>,
-) -> Vec<LineageFact> {
+pub(crate) fn job_ids(seen: &PartitionObservation) -> BTreeMap<NodeRef, BTreeSet<String>> {
     let mut by_job: BTreeMap<NodeRef, BTreeSet<String>> = BTreeMap::new();
-    for job in seen.jobs.iter().take(LIST_MAX) {
+    let jobs = seen.jobs.iter().take(LIST_MAX);
+    for job in jobs.filter(|job| !job.transactional_id.is_empty()) {
         let ids = by_job.entry(node::of_job(&job.group)).or_default();
         ids.insert(node::fold_transactional_id(&job.transactional_id));
     }
     by_job
-        .into_iter()
-        .filter_map(|(node, mut ids)| {
-            let known = known(&node).unwrap_or_default();
-            let listed: BTreeSet<String> = known
-                .split(SEPARATOR)
-                .filter(|id| !id.is_empty())
-                .map(str::to_owned)
-                .collect();
-            if listed.len() >= TRANSACTIONAL_IDS_MAX || ids.is_subset(&listed) {
-                return None;
-            }
-            ids.extend(listed);
-            let ids: Vec<String> = ids.into_iter().take(TRANSACTIONAL_IDS_MAX).collect();
-            let detail = BTreeMap::from([
+}
+
+/// A job's transactional ids, added to what is known of it; none where nothing of them is news.
+#[must_use]
+pub(crate) fn job_detail(
+    job: NodeRef,
+    mut ids: BTreeSet<String>,
+    at: Timestamp,
+    known: Option<&BTreeMap<String, String>>,
+) -> Option<LineageFact> {
+    let known = |name: &str| known.and_then(|detail| detail.get(name));
+    let listed: BTreeSet<String> = known(TRANSACTIONAL_IDS)
+        .map_or("", String::as_str)
+        .split(SEPARATOR)
+        .filter(|id| !id.is_empty())
+        .map(str::to_owned)
+        .collect();
+    if listed.len() >= TRANSACTIONAL_IDS_MAX || ids.is_subset(&listed) {
+        return None;
+    }
+    ids.extend(listed);
+    let ids: Vec<String> = ids.into_iter().take(TRANSACTIONAL_IDS_MAX).collect();
+    // More is known now, so this must be the later word, also where the observation is the earlier.
+    let before: Option<i64> = known(AS_OF).and_then(|text| text.parse().ok());
+    let at = before.map_or(at, |ms| at.max(Timestamp::from_millis(ms).plus_millis(1)));
+    Some(LineageFact {
+        fact: Fact::NodeFact(NodeFact {
+            node: job,
+            detail: BTreeMap::from([
                 (AS_OF.to_owned(), at.as_millis().to_string()),
                 (TRANSACTIONAL_IDS.to_owned(), ids.join(SEPARATOR)),
-            ]);
-            Some(LineageFact {
-                fact: Fact::NodeFact(NodeFact { node, detail }),
-            })
-        })
-        .collect()
+            ]),
+        }),
+    })
 }
 
 /// Adds a sighting's records to what this source counted on that day, cumulatively. The collector's

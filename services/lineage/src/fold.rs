@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use meshwork_model::mesh::lineage::{Basis, EdgeFact, Fact, LineageFact, NodeFact, SourceCount};
+use meshwork_model::mesh::lineage::{
+    Basis, EdgeFact, Fact, LineageFact, NodeFact, NodeRef, SourceCount,
+};
 use meshwork_model::time::Timestamp;
 
 use crate::node;
@@ -36,8 +38,14 @@ pub(crate) fn day_of(at: Timestamp) -> Option<i32> {
 pub(crate) fn key(fact: &LineageFact) -> String {
     match &fact.fact {
         Fact::EdgeFact(edge) => format!("{}{:010}", edge_prefix(edge), edge.day),
-        Fact::NodeFact(fact) => format!("node/{}", node::id(&fact.node)),
+        Fact::NodeFact(fact) => node_key(&fact.node),
     }
+}
+
+/// The key of what is said of a node.
+#[must_use]
+pub(crate) fn node_key(of: &NodeRef) -> String {
+    format!("node/{}", node::id(of))
 }
 
 /// What the keys of all days of an edge begin with.

@@ -16,9 +16,7 @@ use meshwork_state::StateError;
 use tokio_util::sync::CancellationToken;
 
 use crate::book::{Book, Draft};
-use crate::collect::{
-    TRANSACTIONAL_IDS, declared, group_detail, job_details, observed, polled, withdrawn,
-};
+use crate::collect::{declared, group_detail, observed, polled, withdrawn};
 use crate::covered::Covered;
 use crate::fold::AS_OF;
 use crate::graph::Graph;
@@ -187,19 +185,7 @@ impl Intake {
         for sighting in sightings {
             draft.sighted(&observation.source, &sighting)?;
         }
-        if !seen.jobs.is_empty() {
-            let details = {
-                let graph = self.shared.graph.read();
-                let known = |job: &NodeRef| {
-                    let node = graph.find(job).and_then(|ix| graph.node(ix))?;
-                    node.detail.get(TRANSACTIONAL_IDS).cloned()
-                };
-                job_details(seen, observation.observed_at, known)
-            };
-            for detail in &details {
-                draft.found(detail)?;
-            }
-        }
+        draft.worked(seen, observation.observed_at)?;
         Ok(None)
     }
 

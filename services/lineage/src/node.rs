@@ -59,10 +59,11 @@ pub(crate) fn of_reader(name: &str, trust: Trust) -> NodeRef {
     node(NodeKind::Reader, of_producer(name, trust).name)
 }
 
-/// A transactional id without its random parts.
+/// A transactional id without its random parts, and without commas: ids stand in a list that these
+/// divide.
 #[must_use]
 pub(crate) fn fold_transactional_id(id: &str) -> String {
-    shorten(&fold_random(id))
+    shorten(&fold_random(id)).replace(',', ";")
 }
 
 /// The node of a producer. Trust is part of its identity: a client id can't pose as a principal.

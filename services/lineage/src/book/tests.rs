@@ -1,5 +1,5 @@
 use meshwork_model::mesh::lineage::Basis;
-use meshwork_model::mesh::observation::{SourceKind, Trust};
+use meshwork_model::mesh::observation::{JobSide, SourceKind, TransactionalJob, Trust};
 use meshwork_model::time::Timestamp;
 use meshwork_state::StoreOptions;
 use parking_lot::RwLock;
@@ -193,4 +193,58 @@ fn a_topic_made_again_is_read_again_and_all_facts_are_written_again() {
     book.read_again("mesh.lineage").unwrap();
     due(&book);
     assert_eq!(book.store.offset("mesh.lineage", 0).unwrap(), Some(0));
+}
+
+/// An observation of one job's transaction.
+fn worked(transactional_id: &str) -> PartitionObservation {
+    PartitionObservation {
+        jobs: vec![TransactionalJob {
+            group: "delays".into(),
+            transactional_id: transactional_id.into(),
+            producer_id: None,
+            side: JobSide::Reads,
+        }],
+        ..PartitionObservation::default()
+    }
+}
+
+fn transactional_ids(graph: &RwLock<Graph>) -> Option<String> {
+    let graph = graph.read();
+    let node = graph.node(graph.find(&node::of_job("delays"))?)?;
+    node.detail.get("transactional_ids").cloned()
+}
+
+#[test]
+fn jobs_of_one_batch_keep_the_ids_of_all_its_observations() {
+    let dir = tempfile::tempdir().unwrap();
+    let graph = RwLock::new(Graph::new(LIMITS));
+    let book = open(dir.path());
+    let at = Timestamp::from_millis(1000);
+    let mut draft = book.draft();
+    for id in ["delays-b", "delays-a", "delays-b"] {
+        draft.worked(&worked(id), at).unwrap();
+    }
+    draft.commit(&graph).unwrap();
+    assert_eq!(transactional_ids(&graph).unwrap(), "delays-a, delays-b");
+    // And those of the batches before, of which another observation says nothing new.
+    book.written(&[fold::key(&due(&book))]).unwrap();
+    let mut draft = book.draft();
+    draft
+        .worked(&worked("delays-a"), at.plus_millis(1))
+        .unwrap();
+    draft.commit(&graph).unwrap();
+    assert!(book.outbox().unwrap().is_empty());
+    let mut draft = book.draft();
+    draft.worked(&worked("a, b"), at.plus_millis(2)).unwrap();
+    draft.worked(&worked("a, b"), at.plus_millis(3)).unwrap();
+    draft.commit(&graph).unwrap();
+    book.written(&[fold::key(&due(&book))]).unwrap();
+    assert_eq!(
+        transactional_ids(&graph).unwrap(),
+        "a; b, delays-a, delays-b"
+    );
+    let mut draft = book.draft();
+    draft.worked(&worked("a, b"), at.plus_millis(4)).unwrap();
+    draft.commit(&graph).unwrap();
+    assert!(book.outbox().unwrap().is_empty());
 }

@@ -130,39 +130,53 @@ fn an_observation_shows_readers_by_their_groups_and_jobs_by_both_sides() {
     assert_eq!(observed(&inside, &mut covered), []);
 }
 
-#[test]
-fn a_jobs_transactional_ids_are_gathered_and_said_once() {
-    let at = Timestamp::from_millis(7);
-    let seen = |ids: &[&str]| PartitionObservation {
+/// What is said of the one job whose transactional ids were seen, given what is known of it.
+fn said(
+    ids: &[&str],
+    at: i64,
+    known: Option<&BTreeMap<String, String>>,
+) -> Option<BTreeMap<String, String>> {
+    let seen = PartitionObservation {
         jobs: ids
             .iter()
             .map(|id| job("delays", id, JobSide::Reads))
             .collect(),
         ..PartitionObservation::default()
     };
-    let ids = |facts: &[LineageFact]| -> Vec<String> {
-        facts
-            .iter()
-            .map(|fact| match &fact.fact {
-                Fact::NodeFact(fact) => fact.detail[TRANSACTIONAL_IDS].clone(),
-                Fact::EdgeFact(_) => panic!("no edge"),
-            })
-            .collect()
-    };
-    let first = job_details(&seen(&["delays-1", "delays-0"]), at, |_| None);
-    assert_eq!(ids(&first), ["delays-0, delays-1"]);
-    let known = |_: &NodeRef| Some("delays-0, delays-1".to_owned());
-    assert_eq!(job_details(&seen(&["delays-1"]), at, known), []);
-    let more = job_details(&seen(&["delays-2"]), at, known);
-    assert_eq!(ids(&more), ["delays-0, delays-1, delays-2"]);
+    let (job, ids) = job_ids(&seen).pop_first()?;
+    match job_detail(job, ids, Timestamp::from_millis(at), known)?.fact {
+        Fact::NodeFact(fact) => Some(fact.detail),
+        Fact::EdgeFact(_) => panic!("no edge"),
+    }
+}
+
+#[test]
+fn a_jobs_transactional_ids_are_gathered_and_said_once() {
+    let first = said(&["delays-1", "delays-0"], 7, None).unwrap();
+    assert_eq!(first[TRANSACTIONAL_IDS], "delays-0, delays-1");
+    assert_eq!(said(&["delays-1"], 8, Some(&first)), None);
+    let more = said(&["delays-2"], 8, Some(&first)).unwrap();
+    assert_eq!(more[TRANSACTIONAL_IDS], "delays-0, delays-1, delays-2");
+    assert_eq!(more[AS_OF], "8");
+    // Seen earlier, told later: it is the later word all the same.
+    assert_eq!(said(&["delays-2"], 5, Some(&first)).unwrap()[AS_OF], "8");
     let many: Vec<String> = (0..40).map(|n| format!("t{n:02}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
-    let listed = ids(&job_details(&seen(&many), at, |_| None)).remove(0);
-    assert_eq!(listed.split(SEPARATOR).count(), TRANSACTIONAL_IDS_MAX);
+    let listed = said(&many, 7, None).unwrap();
     assert_eq!(
-        job_details(&seen(&["other"]), at, |_| Some(listed.clone())),
-        []
+        listed[TRANSACTIONAL_IDS].split(SEPARATOR).count(),
+        TRANSACTIONAL_IDS_MAX
     );
+    assert_eq!(said(&["other"], 8, Some(&listed)), None);
+}
+
+#[test]
+fn odd_transactional_ids_are_said_once_too() {
+    for id in ["a, b", ", ", ",", "a,", " a "] {
+        let first = said(&[id], 7, None).unwrap();
+        assert_eq!(said(&[id], 8, Some(&first)), None, "{id:?}");
+    }
+    assert_eq!(said(&[""], 7, None), None);
 }
 
 #[test]

@@ -48,10 +48,37 @@ pub fn read<'a>(
     version: i16,
     mut each: impl FnMut(MetadataTopic<'a>),
 ) -> Result<(), WireError> {
+    walk(frame, version)?.each_topic(&mut each)
+}
+
+/// An answer that was read to its end once.
+struct Parts<'a> {
+    version: i16,
+    /// At the array of brokers.
+    brokers: Reader<'a>,
+    /// At the first topic.
+    topics: Reader<'a>,
+    /// How many there are.
+    count: usize,
+}
+
+impl<'a> Parts<'a> {
+    fn each_topic(&self, each: &mut impl FnMut(MetadataTopic<'a>)) -> Result<(), WireError> {
+        let mut at = self.topics;
+        for _ in 0..self.count {
+            each(topic(&mut at, self.version)?);
+        }
+        Ok(())
+    }
+}
+
+/// Passes over a whole answer.
+fn walk(frame: &[u8], version: i16) -> Result<Parts<'_>, WireError> {
     let mut at = response(frame, ApiKey::METADATA, version, &VERSIONS)?;
     if version >= 3 {
         at.i32()?; // throttle time
     }
+    let brokers = at;
     endpoints::skip(&mut at, |at| broker_rest(at, version))?;
     if version >= 2 {
         at.nullable_string()?; // cluster id
@@ -59,15 +86,25 @@ pub fn read<'a>(
     if version >= 1 {
         at.i32()?; // controller
     }
+    // Error, empty name, empty array.
     let count = at.array(4)?;
-    let mut topics = at;
+    let topics = at;
     for _ in 0..count {
         topic(&mut at, version)?;
     }
-    for _ in 0..count {
-        each(topic(&mut topics, version)?);
+    if (8..=10).contains(&version) {
+        at.i32()?; // authorized operations on the cluster
     }
-    Ok(())
+    if version >= 13 {
+        at.i16()?; // error
+    }
+    at.skip_tagged()?;
+    Ok(Parts {
+        version,
+        brokers,
+        topics,
+        count,
+    })
 }
 
 /// A topic of a Metadata answer.
@@ -193,39 +230,12 @@ pub fn rewrite(
     endpoint: impl FnMut(i32, &str, i32) -> Option<(String, i32)>,
     mut learn: impl FnMut(MetadataTopic<'_>),
 ) -> Result<Vec<u8>, WireError> {
-    let mut at = response(frame, ApiKey::METADATA, version, &VERSIONS)?;
-    if version >= 3 {
-        at.i32()?; // throttle time
-    }
-    let mut brokers = at;
-    endpoints::skip(&mut at, |at| broker_rest(at, version))?;
-    if version >= 2 {
-        at.nullable_string()?; // cluster id
-    }
-    if version >= 1 {
-        at.i32()?; // controller
-    }
-    // Error, empty name, empty array.
-    let count = at.array(4)?;
-    let mut topics = at;
-    for _ in 0..count {
-        topic(&mut at, version)?;
-    }
-    if (8..=10).contains(&version) {
-        at.i32()?; // authorized operations on the cluster
-    }
-    if version >= 13 {
-        at.i16()?; // error
-    }
-    at.skip_tagged()?;
-
-    for _ in 0..count {
-        learn(topic(&mut topics, version)?);
-    }
+    let mut parts = walk(frame, version)?;
+    parts.each_topic(&mut learn)?;
     let mut splice = Splice::new(frame);
     endpoints::rewrite(
         &mut splice,
-        &mut brokers,
+        &mut parts.brokers,
         |at| broker_rest(at, version),
         endpoint,
     )?;

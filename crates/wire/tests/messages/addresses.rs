@@ -148,6 +148,7 @@ fn metadata_without_change_damaged_and_too_new() {
         for theirs in [metadata_answer(version), MetadataResponse::default()] {
             let frame = response(version, &theirs);
             assert_eq!(without_length(&read(&frame, version).unwrap()), frame);
+            refuses_every_cut(&frame, |cut| metadata::read(cut, version, |_| ()));
             refuses_every_cut(&frame, |cut| {
                 let endpoint = |_, host: &str, _| {
                     assert_eq!(cut.len(), frame.len(), "asked for a message that is cut");

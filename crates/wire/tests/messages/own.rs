@@ -155,4 +155,15 @@ fn what_may_be_done_is_read() {
             (Some("not-asked"), None, 1),
         ]
     );
+    refuses_every_cut(&frame, |cut| {
+        metadata::read(cut, 10, |topic| {
+            assert_eq!(cut.len(), frame.len(), "read from a message that is cut");
+            assert_eq!(topic.leaders().count(), topic.partitions);
+        })
+    });
+    survives_every_flip(&frame, |flipped| {
+        let _ = metadata::read(flipped, 10, |topic| {
+            assert_eq!(topic.leaders().count(), topic.partitions);
+        });
+    });
 }

@@ -7,6 +7,7 @@ pub mod diff;
 pub mod fuzzing;
 mod guid;
 mod json;
+mod memory;
 mod parse;
 mod schema;
 mod stability;

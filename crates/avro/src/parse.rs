@@ -51,6 +51,11 @@ pub struct Limits {
     /// Bytes of a fixed. The default is Java's greatest array, 2^31 − 9. Nothing of that size is
     /// allocated for a schema; a validator only compares it with what a datum has left.
     pub fixed_bytes: u32,
+    /// Bytes of names in full, wherever a type or an alias is named, and of the texts of references.
+    /// A namespace is written once and stands before every name within it, so that the text's size
+    /// bounds them by its square only. The default is 16 MiB, sixteen of the longest texts; honest
+    /// schemas stay below a tenth of one.
+    pub spelled_bytes: usize,
     /// Symbols of one enum. The default is 100,000; an index is five bytes at most.
     pub enum_symbols: usize,
     /// Comparisons while defaults and forward references are checked. Java does not bound these,
@@ -66,6 +71,7 @@ impl Default for Limits {
             depth: 1_000,
             nodes: 200_000,
             fixed_bytes: 2_147_483_639,
+            spelled_bytes: 16 << 20,
             enum_symbols: 100_000,
             steps: 10_000_000,
         }

@@ -43,6 +43,8 @@ pub(super) struct Builder {
     pub(super) imported: usize,
     pub(super) strictness: Strictness,
     pub(super) limits: Limits,
+    /// Bytes left for names in full and for references.
+    spelled: usize,
     /// Steps left for checks whose cost the text's size does not bound.
     pub(super) steps: u64,
     /// Where in the text the parser is.
@@ -69,6 +71,7 @@ impl Builder {
             imported: 0,
             strictness,
             limits,
+            spelled: limits.spelled_bytes,
             steps: limits.steps,
             path: Vec::new(),
             resolving: false,
@@ -101,6 +104,18 @@ impl Builder {
                 Ok(())
             }
             None => Err(ParseFault::TooCostly(self.limits.steps)),
+        }
+    }
+
+    /// Takes the bytes of a name, with the namespace that goes before it, off what may be spelled.
+    pub(super) fn spell(&mut self, namespace: Option<&str>, name: &str) -> Result<(), ParseError> {
+        let bytes = namespace.map_or(0, str::len).saturating_add(name.len());
+        match self.spelled.checked_sub(bytes) {
+            Some(left) => {
+                self.spelled = left;
+                Ok(())
+            }
+            None => self.fail(ParseFault::TooMuchSpelled(self.limits.spelled_bytes)),
         }
     }
 
@@ -226,6 +241,7 @@ impl Builder {
         if let Some(kind) = primitive(name) {
             return self.add(kind, None);
         }
+        self.spell(namespace, name)?;
         let full = match namespace {
             Some(namespace) if !name.contains('.') => format!("{namespace}.{name}"),
             _ => name.to_owned(),

@@ -27,7 +27,9 @@ impl ParseError {
     pub(super) fn within_reference(self, at: usize) -> Self {
         if matches!(
             self.fault,
-            ParseFault::Reference { .. } | ParseFault::TooManyTypes(_)
+            ParseFault::Reference { .. }
+                | ParseFault::TooManyTypes(_)
+                | ParseFault::TooMuchSpelled(_)
         ) {
             return self;
         }
@@ -69,6 +71,11 @@ pub enum ParseFault {
     /// More types than the limit.
     #[error("more than {0} types")]
     TooManyTypes(usize),
+    /// More bytes of names and references than the limit.
+    #[error(
+        "full names, counted wherever they are named, and references of more than {0} bytes, shorten the namespaces"
+    )]
+    TooMuchSpelled(usize),
     /// Defaults or forward references that take too long to check.
     #[error("defaults or forward references take more than {0} steps to check, make them smaller")]
     TooCostly(u64),

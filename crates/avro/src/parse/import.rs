@@ -24,6 +24,7 @@ impl Builder {
             self.import(reference)?;
         }
         let text = schema.to_text();
+        self.spell(None, &text)?;
         if self.seen.iter().any(|(_, seen)| *seen == text) {
             return Ok(());
         }

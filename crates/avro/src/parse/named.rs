@@ -13,7 +13,7 @@ const FIELD_RESERVED: [&str; 6] = ["default", "doc", "name", "order", "type", "a
 
 impl Builder {
     /// The name of a named type.
-    fn name(&self, json: &Json, namespace: Option<&str>) -> Result<Name, ParseError> {
+    fn name(&mut self, json: &Json, namespace: Option<&str>) -> Result<Name, ParseError> {
         let namespace = text(json, "namespace").or(namespace);
         let Some(name) = text(json, "name") else {
             return self.fail(ParseFault::Missing {
@@ -22,14 +22,16 @@ impl Builder {
                 form: "text",
             });
         };
+        self.spell(namespace, name)?;
         names::split(name, namespace, self.strictness).map_err(|fault| self.error(fault))
     }
 
     /// The aliases of a named type; its namespace is theirs unless they have one.
-    fn aliases(&self, json: &Json, name: &Name) -> Result<Vec<Name>, ParseError> {
+    fn aliases(&mut self, json: &Json, name: &Name) -> Result<Vec<Name>, ParseError> {
         let mut aliases = Vec::new();
         let mut taken = HashSet::new();
         for alias in self.alias_texts(json)? {
+            self.spell(name.namespace(), &alias)?;
             let alias = names::alias(&alias, name.namespace(), self.strictness)
                 .map_err(|fault| self.error(fault))?;
             if taken.insert(alias.clone()) {

@@ -341,6 +341,55 @@ fn depth_is_bounded_in_text_and_in_graph() {
     }
 }
 
+/// One namespace, written once, before all names: that would be the square of the text's size.
+#[test]
+fn long_namespaces_before_many_names_are_refused() {
+    let limit = Limits::default().spelled_bytes;
+    let space = "n".repeat(100_000);
+    let text = |many: &str| {
+        format!(
+            r#"{{"type":"record","name":"R","namespace":"{space}","aliases":["a"],"fields":[{many}]}}"#
+        )
+    };
+    let fields = |kind: &dyn Fn(usize) -> String| -> String {
+        let one = |n: usize| format!(r#"{{"name":"f{n}","type":{}}}"#, kind(n));
+        (0..200).map(one).collect::<Vec<_>>().join(",")
+    };
+    taken(&text(r#"{"name":"next","type":["null","R"]}"#));
+    let defined = |n: usize| format!(r#"{{"type":"fixed","name":"F{n}","size":1}}"#);
+    let aliases: Vec<String> = (0..200).map(|n| format!("\"A{n}\"")).collect();
+    let aliases = aliases.join(",");
+    let aliased = format!(r#"{{"type":"fixed","name":"F","size":1,"aliases":[{aliases}]}}"#);
+    for many in [
+        fields(&defined),
+        fields(&|_| r#""R""#.to_owned()),
+        fields(&|_| r#"["null","Later"]"#.to_owned()),
+        format!(r#"{{"name":"f","type":{aliased}}}"#),
+    ] {
+        let fault = refused(&text(&many)).fault;
+        assert_eq!(fault, ParseFault::TooMuchSpelled(limit));
+    }
+    // References take from the same.
+    let large = |n: usize| {
+        let text = format!(
+            r#"{{"type":"fixed","name":"F{n}","size":1,"note":"{}"}}"#,
+            "x".repeat(1_000_000)
+        );
+        Arc::new(Schema::parse(&text).unwrap())
+    };
+    let references: Vec<Arc<Schema>> = (0..17).map(large).collect();
+    let parse = |count: usize| {
+        let options = ParseOptions {
+            references: &references[..count],
+            ..ParseOptions::default()
+        };
+        Schema::parse_with("\"F0\"", &options)
+    };
+    assert!(parse(16).is_ok());
+    let fault = parse(17).unwrap_err().fault;
+    assert_eq!(fault, ParseFault::TooMuchSpelled(limit));
+}
+
 #[test]
 fn work_and_memory_are_bounded() {
     let long = format!("\"{}\"", "a".repeat(1 << 20));

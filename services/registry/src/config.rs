@@ -25,7 +25,8 @@ pub struct Config {
     pub header_timeout: HumanDuration,
     /// Connections served at once; more wait in the listener's backlog. Default 4,096.
     pub max_connections: usize,
-    /// Changes waiting for the writer; more are answered 503. Default 1,024.
+    /// Changes waiting for the writer; more are answered 503. Default 1,024. Beside its body each
+    /// keeps what was made of its schema, at most 480 KiB: 480 MiB if all are of the largest kind.
     pub max_waiting_writes: usize,
     /// Limit for one write to Kafka and for reading it back. Default `20s`, below the request's.
     pub write_timeout: HumanDuration,

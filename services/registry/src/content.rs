@@ -46,20 +46,20 @@ impl Content {
             rule_set,
         }
     }
-}
 
-impl Content {
     /// Whether two contents of one GUID are the same schema. The GUID's parts have no separators,
     /// and the kind is none of them.
     pub(crate) fn means(&self, other: &Self) -> bool {
         self.kind == other.kind && self.text == other.text && self.references == other.references
     }
 
-    /// Digest of what gives an id its meaning: the text and the references. Unlike the GUID, whose
-    /// parts have no separators, it tells apart references that run together as the same bytes.
+    /// Digest of what gives an id its meaning: all that [`Self::means`] compares. Unlike the GUID,
+    /// whose parts have no separators, it tells apart references that run together as the same
+    /// bytes.
     pub(crate) fn meaning(&self) -> Guid {
+        let parts = (&*self.kind, &*self.text, &self.references);
         // Cannot fail: texts and numbers only.
-        let parts = serde_json::to_string(&(&*self.text, &self.references)).unwrap_or_default();
+        let parts = serde_json::to_string(&parts).unwrap_or_default();
         meshwork_avro::guid(&parts, &[], None, None)
     }
 }

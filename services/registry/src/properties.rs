@@ -507,3 +507,36 @@ fn references_that_run_together_never_share_an_id() {
     assert_eq!(second.content.guid, first.content.guid);
     check(&world.rows);
 }
+
+/// The kind is no part of a GUID either: the id of a JSON schema from another registry's log is not
+/// given to an Avro schema of the same text, even once nothing holds it.
+#[test]
+fn a_text_of_another_kind_never_has_the_id() {
+    let mut world = World::new();
+    let text = serde_json::to_string(TEXTS[0]).unwrap();
+    for deleted in [false, true] {
+        let value = format!(
+            r#"{{"subject":"json","version":1,"id":7,"schemaType":"JSON","schema":{text},"deleted":{deleted}}}"#
+        );
+        world.write(Decision {
+            records: vec![Record {
+                key: br#"{"keytype":"SCHEMA","subject":"json","version":1,"magic":1}"#.to_vec(),
+                value: Some(value.into_bytes()),
+            }],
+            answer: (),
+        });
+    }
+    let json = world.state().id(".", 7).unwrap().unwrap().content;
+    assert_eq!(&*json.kind, "JSON");
+    let decision = delete_subject(&world.state(), &Subject::new("json"), true);
+    world.write(decision.unwrap());
+    let former = |content| world.state().former_id_of(".", content).unwrap();
+    assert_eq!(former(&json), Some(7));
+
+    let subject = Subject::new("avro");
+    let decision = register(&world.state(), &world.texts, &subject, &draft(0), &terms()).unwrap();
+    let avro = world.write(decision);
+    assert_eq!(avro.content.guid, json.guid);
+    assert_eq!(avro.id, 8);
+    check(&world.rows);
+}

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::state::{Changes, Direction, KeyRange, Rows, Scanned, StateError};
 
 /// Version of keys and values of rows. A store of another one is filled anew from the log.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 const ROWS: &str = "rows";
 const ABOUT: &str = "about";

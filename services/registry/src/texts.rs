@@ -20,9 +20,11 @@ const KEPT_BYTES: u64 = 64 << 20;
 /// Digests kept, of 32 bytes and their key each.
 const KEPT_DIGESTS: usize = 65_536;
 
-/// What a graph takes for each byte of its text, and without one: measured generously.
-const PER_BYTE: u64 = 8;
-const PER_GRAPH: u64 = 1_024;
+/// What an entry takes beside its graph.
+const PER_GRAPH: u64 = 256;
+
+/// Longest text that is kept of a new one as Avro prints it, and in normal form, bytes.
+pub(crate) const KEPT_TEXT: usize = 32 << 10;
 
 /// References followed from one schema to the next.
 const MAX_DEPTH: usize = 64;
@@ -36,7 +38,8 @@ type ByContent = (Box<str>, Guid);
 #[derive(Clone, Debug)]
 struct Graph {
     schema: Arc<Schema>,
-    text_bytes: usize,
+    /// As the graph itself counts: the types of references are in it too.
+    bytes: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -44,9 +47,7 @@ struct Bytes;
 
 impl Weighter<ByContent, Graph> for Bytes {
     fn weight(&self, _: &ByContent, graph: &Graph) -> u64 {
-        (graph.text_bytes as u64)
-            .saturating_mul(PER_BYTE)
-            .saturating_add(PER_GRAPH)
+        (graph.bytes as u64).saturating_add(PER_GRAPH)
     }
 }
 
@@ -78,15 +79,23 @@ impl NewText {
     /// As Avro prints it.
     #[must_use]
     pub fn written(&self) -> Arc<str> {
-        let text = || self.schema.to_text().into();
-        Arc::clone(self.written.get_or_init(text))
+        kept(&self.written, || self.schema.to_text())
     }
 
     /// In normal form.
     #[must_use]
     pub fn normal(&self) -> Arc<str> {
-        let text = || self.schema.normal_form().into();
-        Arc::clone(self.normal.get_or_init(text))
+        kept(&self.normal, || self.schema.normal_form())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn kept_written(&self) -> Option<&str> {
+        self.written.get().map(|text| &**text)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn kept_normal(&self) -> Option<&str> {
+        self.normal.get().map(|text| &**text)
     }
 
     /// See [`Texts::digest_of`].
@@ -94,6 +103,18 @@ impl NewText {
     pub fn digest(&self) -> Digest {
         *self.digest.get_or_init(|| Texts::digest_of(&self.schema))
     }
+}
+
+/// What is kept, or is made, and kept unless it is too long.
+fn kept(place: &OnceLock<Arc<str>>, make: impl FnOnce() -> String) -> Arc<str> {
+    if let Some(text) = place.get() {
+        return Arc::clone(text);
+    }
+    let text: Arc<str> = make().into();
+    if text.len() <= KEPT_TEXT {
+        let _ = place.set(Arc::clone(&text));
+    }
+    text
 }
 
 /// Parsed schemas of stored contents, kept for the next who needs them.
@@ -283,7 +304,7 @@ impl Texts {
             .map_err(Refusal::invalid_schema)?;
         let graph = Graph {
             schema: Arc::clone(&schema),
-            text_bytes: content.text.len(),
+            bytes: schema.memory_bytes(),
         };
         self.parsed.insert(key, graph);
         Ok(schema)

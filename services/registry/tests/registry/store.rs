@@ -9,13 +9,16 @@ use std::time::Duration;
 use meshwork_kafka::{KafkaConfig, NewTopic};
 use meshwork_model::units::HumanDuration;
 use meshwork_registry::Config;
-use meshwork_state::{Store, StoreOptions};
+use meshwork_state::{Opened, Store, StoreOptions};
 use meshwork_testkit::{unique, wait_for, wait_until};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::harness::{Registry, cluster, record};
 use crate::restart::{everything, records_read};
+
+/// Version of keys and values of the store's rows.
+const FORMAT: u32 = 4;
 
 /// Something of everything.
 async fn filled() -> Registry {
@@ -133,22 +136,38 @@ async fn lost_damaged_or_of_another_topic_it_is_filled_anew() {
     let (dir, _) = stopped(registry).await;
     let registry = Registry::in_dir(config, kafka.clone(), dir).await;
     let (dir, config) = stopped(registry).await;
-    set_offset(&dir.path().join("registry"), &config.topic, 1_000_000);
+    let opened = set_offset(
+        &dir.path().join("registry"),
+        &config.topic,
+        1_000_000,
+        FORMAT,
+    );
+    assert_eq!(opened, Opened::Existing);
     let registry = Registry::in_dir(config, kafka, dir).await;
     assert_eq!(everything(&registry).await, before);
     // No more are kept than that.
     assert_eq!(set_aside(registry.dir.path()), 2);
+
+    // Of the format before, whose rows mean something else; it says that it is far along.
+    let (dir, config) = stopped(registry).await;
+    let path = dir.path().join("registry");
+    std::fs::remove_dir_all(&path).unwrap();
+    let opened = set_offset(&path, &config.topic, 5, FORMAT - 1);
+    assert_eq!(opened, Opened::Created);
+    let registry = Registry::in_dir(config, cluster().await.config(), dir).await;
+    assert_eq!(everything(&registry).await, before);
     assert_eq!(registry.register("new", "\"long\"").await, 22);
     registry.stop().await;
 }
 
-fn set_offset(dir: &Path, topic: &str, next: i64) {
-    let options = StoreOptions::new("registry", 3, &["rows", "about"]);
+/// Of the store that is there, or of a new one.
+fn set_offset(dir: &Path, topic: &str, next: i64, format: u32) -> Opened {
+    let options = StoreOptions::new("registry", format, &["rows", "about"]);
     let (store, opened) = Store::open(dir, &options).unwrap();
-    assert_eq!(opened, meshwork_state::Opened::Existing);
     let mut batch = store.write();
     batch.set_offset(topic, 0, next);
     store.commit(batch).unwrap();
+    opened
 }
 
 /// A topic that was deleted and made again under its name is another log, however long it is.

@@ -8,11 +8,13 @@ use meshwork_avro::Strictness;
 use parking_lot::Mutex;
 
 use crate::record::Reference;
-use crate::texts::NewText;
+use crate::texts::{KEPT_TEXT, NewText};
 
-/// Longest text that is kept, bytes. What waits for its turn takes some twenty times as much; a
-/// record of 200 fields has 9 KB.
-const LONGEST: usize = 32 << 10;
+/// Most that is kept of one reading, bytes: the text, its graph, and the texts that are made of it.
+/// 200 plain fields fit. Two readings are kept of a draft, 480 KiB, and with
+/// [`max_waiting_writes`](crate::Config::max_waiting_writes) at 1,024 no more than 480 MiB for all that
+/// wait for their turn.
+const MOST: usize = 240 << 10;
 
 /// Kept for as long as the draft or a copy of it is. Says nothing about the draft: two drafts are
 /// equal whether their texts were read or not.
@@ -58,7 +60,8 @@ impl Reads {
         strictness: Strictness,
         read: &Arc<NewText>,
     ) {
-        if references.is_empty() && text.len() <= LONGEST {
+        let bytes = text.len() + read.schema().memory_bytes() + 2 * KEPT_TEXT;
+        if references.is_empty() && bytes <= MOST {
             *self.0.lock().place(strictness) = Some(Read {
                 text: text.into(),
                 read: Arc::clone(read),
@@ -113,5 +116,59 @@ mod tests {
         assert_ne!(copy, first);
         copy.schema.clone_from(&first.schema);
         assert_eq!(copy, first);
+    }
+
+    #[test]
+    fn no_more_is_kept_of_a_text_than_is_said_of_all_that_wait() {
+        let (rows, texts) = (MemoryRows::default(), Texts::default());
+        let (state, subject) = (State::new(&rows), Subject::new("s"));
+        let kept = |text: &str| {
+            let draft = draft(text);
+            for strictness in [Strictness::Strict, Strictness::Stored] {
+                for normal in [Normal::AsWritten, Normal::Normalized] {
+                    let read = draft.read(&state, &texts, &subject, normal, strictness);
+                    assert!(read.expect("parses").is_some());
+                }
+            }
+            let kept = draft.reads.0.lock();
+            [&kept.strict, &kept.stored]
+                .into_iter()
+                .flatten()
+                .map(|kept| {
+                    let read = &kept.read;
+                    let made = [read.kept_written(), read.kept_normal()];
+                    let made: usize = made.into_iter().flatten().map(str::len).sum();
+                    kept.text.len() + read.schema().memory_bytes() + made
+                })
+                .sum::<usize>()
+        };
+        let field = |n: i32| format!(r#"{{"name":"field_{n}","type":"string","doc":"a"}}"#);
+        let record = |fields: i32| {
+            let fields: Vec<String> = (0..fields).map(field).collect();
+            let fields = fields.join(",");
+            format!(r#"{{"type":"record","name":"R","fields":[{fields}]}}"#)
+        };
+        let most = (480 << 20) / crate::Config::default().max_waiting_writes;
+        assert!((1..=most).contains(&kept(&record(200))));
+        // Long, of many parts in few bytes, and with texts that are longer than its own.
+        assert_eq!(kept(&record(2_000)), 0);
+        assert_eq!(
+            kept(&format!(
+                r#"{{"type":"int","a":[{}1]}}"#,
+                "1,".repeat(8_000)
+            )),
+            0
+        );
+        let space = "n".repeat(1_000);
+        let ends = r#"{"name":"a","type":["null","R"]},{"name":"b","type":["null","R"]}"#;
+        let spelled = |fields: i32| {
+            let field = |n: i32| format!(r#"{{"name":"f{n}","type":["null","R"]}},"#);
+            let fields: String = (0..fields).map(field).collect();
+            format!(
+                r#"{{"type":"record","name":"R","namespace":"{space}","fields":[{fields}{ends}]}}"#
+            )
+        };
+        assert!((1..=most).contains(&kept(&spelled(10))));
+        assert!((1..=most).contains(&kept(&spelled(100))));
     }
 }

@@ -81,16 +81,9 @@ pub enum RegistryClientError {
         /// Bytes that are read.
         limit: usize,
     },
-    /// A file named in the configuration that can't be used.
-    #[error("{option} {} can't be used: {why}", path.display())]
-    File {
-        /// The option.
-        option: &'static str,
-        /// The file.
-        path: std::path::PathBuf,
-        /// Why.
-        why: String,
-    },
+    /// A file of certificates or keys that can't be used: which, why, and how to mend it.
+    #[error("{0}")]
+    File(String),
     /// A stored schema that can't be used.
     #[error("schema {id} can't be used: {detail}")]
     Schema {
@@ -99,6 +92,13 @@ pub enum RegistryClientError {
         /// Why.
         detail: String,
     },
+}
+
+/// As text, since the error of the file system in it can't be cloned.
+impl From<meshwork_tls::FileError> for RegistryClientError {
+    fn from(error: meshwork_tls::FileError) -> Self {
+        Self::File(error.to_string())
+    }
 }
 
 impl RegistryClientError {

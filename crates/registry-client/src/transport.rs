@@ -90,7 +90,7 @@ fn endpoint(text: &str, config: &RegistryClientConfig) -> Result<Endpoint, Regis
             let mut value = header::HeaderValue::from_str(&format!("Bearer {token}"))
                 .map_err(|_| bad("the bearer token has control characters".to_owned()))?;
             value.set_sensitive(true);
-            Ok(value)
+            Ok::<_, RegistryClientError>(value)
         })
         .transpose()?;
     Ok(Endpoint {

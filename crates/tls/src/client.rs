@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use rustls::ClientConfig;
+use rustls::sign::SingleCertAndKey;
 
 use crate::error::FileError;
 use crate::files::File;
-use crate::pem::{certificates, private_key};
+use crate::pem::{pair, provider};
 use crate::server::authorities;
 
 /// TLS 1.2 and 1.3 that trusts the authorities of a file, and shows a certificate where one is
@@ -19,8 +20,7 @@ pub fn client_config(
     own: Option<(File<'_>, File<'_>)>,
 ) -> Result<ClientConfig, FileError> {
     let roots = authorities(trusted.0, trusted.1)?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(Arc::new(provider()))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .map_err(|error| {
             trusted
@@ -31,13 +31,6 @@ pub fn client_config(
     let Some((certificate, key)) = own else {
         return Ok(builder.with_no_client_auth());
     };
-    let chain = certificates(certificate.0, certificate.1)?;
-    let private = private_key(key.0, key.1)?;
-    builder
-        .with_client_auth_cert(chain, private)
-        .map_err(|error| FileError::Pair {
-            certificate: certificate.0.file.clone(),
-            key: key.0.file.clone(),
-            why: error.to_string(),
-        })
+    let own = SingleCertAndKey::from(pair(certificate, key)?);
+    Ok(builder.with_client_cert_resolver(Arc::new(own)))
 }

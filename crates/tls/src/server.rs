@@ -3,14 +3,12 @@
 use std::sync::Arc;
 
 use rustls::server::WebPkiClientVerifier;
+use rustls::sign::SingleCertAndKey;
 use rustls::{RootCertStore, ServerConfig};
 
 use crate::error::FileError;
 use crate::files::{File, Named};
-use crate::pem::{certificates, private_key};
-
-/// Longest chain taken, certificates. A real one has two to four.
-const MAX_CHAIN: usize = 16;
+use crate::pem::{certificates, pair, provider};
 
 /// Whether clients show certificates.
 #[derive(Clone, Copy, Debug)]
@@ -33,29 +31,18 @@ pub fn server_config(
     key: File<'_>,
     clients: ClientCertificates<'_>,
 ) -> Result<ServerConfig, FileError> {
-    let chain = certificates(certificate.0, certificate.1)?;
-    if chain.len() > MAX_CHAIN {
-        return Err(certificate.0.wrong(
-            format!("there are {} certificates in it, and {MAX_CHAIN} are the most", chain.len()),
-            "write the server's own certificate first, then only those between it and its authority",
-        ));
-    }
-    let private = private_key(key.0, key.1)?;
-    let pair = |error: rustls::Error| FileError::Pair {
-        certificate: certificate.0.file.clone(),
-        key: key.0.file.clone(),
-        why: error.to_string(),
-    };
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let own = Arc::new(SingleCertAndKey::from(pair(certificate, key)?));
+    let provider = Arc::new(provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .map_err(pair)?;
+        .map_err(|error| {
+            certificate
+                .0
+                .wrong(error.to_string(), "use another build of the TLS library")
+        })?;
     let (named, bytes, must) = match clients {
         ClientCertificates::Unasked => {
-            return builder
-                .with_no_client_auth()
-                .with_single_cert(chain, private)
-                .map_err(pair);
+            return Ok(builder.with_no_client_auth().with_cert_resolver(own));
         }
         ClientCertificates::Optional(named, bytes) => (named, bytes, false),
         ClientCertificates::Required(named, bytes) => (named, bytes, true),
@@ -68,10 +55,9 @@ pub fn server_config(
     let verifier = verifier
         .build()
         .map_err(|error| named.wrong(error.to_string(), AUTHORITIES))?;
-    builder
+    Ok(builder
         .with_client_cert_verifier(verifier)
-        .with_single_cert(chain, private)
-        .map_err(pair)
+        .with_cert_resolver(own))
 }
 
 const AUTHORITIES: &str = "write the authorities' certificates there, in PEM";

@@ -359,19 +359,23 @@ fn a_certificate_without_its_key_is_no_use() {
         (
             Some("/a"),
             None,
-            "certificate_file /a can't be used: key_file is not given",
+            "registry.client.certificate_file: key_file is not given",
         ),
         (
             None,
             Some("/b"),
-            "key_file /b can't be used: certificate_file is not given",
+            "registry.client.key_file: certificate_file is not given",
         ),
         (
             Some("/nonexistent"),
             Some("/b"),
-            "certificate_file /nonexistent can't be used",
+            "/nonexistent (registry.client.certificate_file) can't be read",
         ),
-        (Some("/dev/null"), Some("/b"), "it holds no certificate"),
+        (
+            Some("/dev/null"),
+            Some("/dev/null"),
+            "there is no certificate in it",
+        ),
     ] {
         let config = RegistryClientConfig {
             certificate_file: certificate.map(Into::into),

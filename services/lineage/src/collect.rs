@@ -18,9 +18,6 @@ use crate::fold::{self, AS_OF, OTHER_SOURCES, SOURCES_MAX};
 use crate::graph::DeclaredEdge;
 use crate::node;
 
-/// Most parent topics of one observation that become edges.
-const PARENTS_MAX: usize = 64;
-
 /// Most client ids kept as evidence of one group.
 const CLIENT_IDS_MAX: usize = 16;
 
@@ -76,7 +73,8 @@ fn edge_fact(
 }
 
 /// What an observation shows: who wrote to the topic, which topics its records say they come from,
-/// who read it, and which jobs did either. Offsets that `covered` knows are not counted again; it then knows these too.
+/// who read it, and which jobs did either. Offsets that `covered` knows are not counted again; it then
+/// knows these too.
 #[must_use]
 pub(crate) fn observed(observation: &StreamObservation, covered: &mut Covered) -> Vec<Sighting> {
     let ObservationFact::PartitionObservation(seen) = &observation.fact else {
@@ -97,7 +95,8 @@ pub(crate) fn observed(observation: &StreamObservation, covered: &mut Covered) -
             records: new.share(records.max(0)),
         });
     };
-    for producer in &seen.producers {
+    // Lists are bounded where they are written, and again here: anybody may have written them.
+    for producer in seen.producers.iter().take(LIST_MAX) {
         if producer.records > 0 {
             named = named.saturating_add(producer.records);
             let from = node::of_producer(&producer.name, producer.trust);
@@ -109,7 +108,7 @@ pub(crate) fn observed(observation: &StreamObservation, covered: &mut Covered) -
         sight(node::unknown_producer(), Basis::Observed, unnamed);
     }
     // A client's claim, not counted: a record may have many parents.
-    for parent in seen.parents.iter().take(PARENTS_MAX) {
+    for parent in seen.parents.iter().take(LIST_MAX) {
         if let Some(from) = node::of_topic(parent).filter(|from| *from != to) {
             sight(from, Basis::Reported, 0);
         }

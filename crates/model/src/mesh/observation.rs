@@ -133,18 +133,6 @@ pub struct PartitionObservation {
     pub jobs_more: i64,
 }
 
-impl PartitionObservation {
-    /// Whether it tells of the partition's own records: offsets, counts, refusals, or where the log
-    /// ends. What was only read tells nothing of that.
-    #[must_use]
-    pub fn tells_of_records(&self) -> bool {
-        !self.offsets.is_empty()
-            || self.end_offset.is_some()
-            || self.records != 0
-            || !self.refused.is_empty()
-    }
-}
-
 /// Half-open range of offsets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct OffsetRange {

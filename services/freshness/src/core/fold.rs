@@ -316,9 +316,9 @@ impl Fold {
             self.tally.repeats = self.tally.repeats.saturating_add(1);
             return Ok(Observed::Repeat);
         }
-        if p.offsets.is_empty() && p.end_offset.is_none() && p.records == 0 {
-            // It tells of readers or refusals alone, and its partition's number is a client's word:
-            // one that is not there must not be waited for.
+        if !p.tells_of_log() {
+            // Its partition's number is a client's word: one that is not there must not be waited
+            // for.
             self.tally.counted = self.tally.counted.saturating_add(1);
             return Ok(Observed::Counted);
         }

@@ -70,6 +70,15 @@ pub struct PartitionView<'a> {
     pub not_before: Option<Timestamp>,
 }
 
+impl PartitionView<'_> {
+    /// Whether it tells what the partition's log holds or how far it reaches, and not of readers or
+    /// refusals alone.
+    #[must_use]
+    pub fn tells_of_log(&self) -> bool {
+        !self.offsets.is_empty() || self.end_offset.is_some() || self.records != 0
+    }
+}
+
 /// Least and greatest event time.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub struct Through {

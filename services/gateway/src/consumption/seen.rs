@@ -228,7 +228,7 @@ mod tests {
                 (Some("h"), true, Some(1), None)
             ]
         );
-        assert!(!one.tells_of_records());
+        assert!(one.offsets.is_empty() && one.records == 0);
         assert!(seen.take().is_empty());
     }
 

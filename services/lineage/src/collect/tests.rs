@@ -93,6 +93,22 @@ fn job(group: &str, transactional_id: &str, side: JobSide) -> TransactionalJob {
 }
 
 #[test]
+fn no_more_of_a_list_is_read_than_may_be_written() {
+    let names: Vec<String> = (0..LIST_MAX + 36).map(|n| format!("n{n}")).collect();
+    let producers: Vec<(&str, i64)> = names.iter().map(|name| (&**name, 1)).collect();
+    let mut long = observation("ops.flights.v1", 0, 100, &producers);
+    if let ObservationFact::PartitionObservation(seen) = &mut long.fact {
+        seen.parents = names;
+    }
+    let seen = observed(&long, &mut Covered::default());
+    let of = |basis| seen.iter().filter(move |s| s.basis == basis);
+    // Those that are not named, 36 records, are one more.
+    assert_eq!(of(Basis::Observed).count(), LIST_MAX + 1);
+    assert_eq!(of(Basis::Observed).map(|s| s.records).sum::<i64>(), 100);
+    assert_eq!(of(Basis::Reported).count(), LIST_MAX);
+}
+
+#[test]
 fn an_observation_shows_readers_by_their_groups_and_jobs_by_both_sides() {
     let mut covered = Covered::default();
     let mut seen = observation("ops.flights.v1", 5, 5, &[]);

@@ -60,9 +60,23 @@ impl Pki {
     /// If it can't be made or written.
     #[must_use]
     pub fn server(&self, hosts: &[&str]) -> Pair {
-        let hosts: Vec<String> = hosts.iter().map(|&host| host.to_owned()).collect();
-        let mut params = sure(CertificateParams::new(hosts));
+        let mut params = for_hosts(hosts);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        self.issue(&params)
+    }
+
+    /// A server's, for these hosts, that is a client of others like it: its subject is `CN=<name>`.
+    ///
+    /// # Panics
+    /// If it can't be made or written.
+    #[must_use]
+    pub fn peer(&self, name: &str, hosts: &[&str]) -> Pair {
+        let mut params = for_hosts(hosts);
+        params.distinguished_name = subject(&[(DnType::CommonName, name)]);
+        params.extended_key_usages = vec![
+            ExtendedKeyUsagePurpose::ServerAuth,
+            ExtendedKeyUsagePurpose::ClientAuth,
+        ];
         self.issue(&params)
     }
 
@@ -124,6 +138,11 @@ impl Pair {
         sure(std::fs::write(&path, both));
         path
     }
+}
+
+fn for_hosts(hosts: &[&str]) -> CertificateParams {
+    let hosts: Vec<String> = hosts.iter().map(|&host| host.to_owned()).collect();
+    sure(CertificateParams::new(hosts))
 }
 
 fn subject(parts: &[(DnType, &str)]) -> DistinguishedName {

@@ -92,6 +92,9 @@ impl Secure {
         }
         if protocol.ends_with("SSL") {
             set("ssl.ca.location", &ca.display().to_string());
+        }
+        // Where a login is wanted, no certificate is.
+        if protocol == "SSL" {
             set(
                 "ssl.certificate.location",
                 &pair.certificate.display().to_string(),

@@ -16,12 +16,8 @@ use std::time::Duration;
 use meshwork_registry::Config;
 use meshwork_registry::access::{AuthenticationConfig, BasicConfig, TlsConfig};
 use meshwork_registry_client::{RegistryClient, RegistryClientConfig};
-use meshwork_testkit::unique;
-use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair,
-};
-use reqwest::{Client, ClientBuilder, RequestBuilder, Response};
+use meshwork_testkit::{Pair, unique};
+use reqwest::{Client, ClientBuilder, Identity, RequestBuilder, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -41,27 +37,20 @@ const USERS: [(&str, &str); 4] = [
     ("root", "root"),
 ];
 
+/// Where servers are.
+const HOSTS: [&str; 2] = ["localhost", "127.0.0.1"];
+
 /// An authority, and the directory that everything of a test is written to.
 struct Pki {
     dir: TempDir,
-    issuer: Issuer<'static, KeyPair>,
-    ca: String,
+    authority: meshwork_testkit::Pki,
 }
 
 impl Pki {
     fn new() -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params
-            .distinguished_name
-            .push(DnType::CommonName, unique("authority"));
-        let key = KeyPair::generate().unwrap();
-        let ca = params.self_signed(&key).unwrap().pem();
-        Self {
-            dir: tempfile::tempdir().unwrap(),
-            issuer: Issuer::new(params, key),
-            ca,
-        }
+        let dir = tempfile::tempdir().unwrap();
+        let authority = meshwork_testkit::Pki::new(dir.path());
+        Self { dir, authority }
     }
 
     /// A file of this content.
@@ -75,60 +64,26 @@ impl Pki {
     }
 
     fn ca_file(&self) -> PathBuf {
-        self.file("ca.pem", &self.ca)
+        self.authority.ca_file()
     }
 
-    /// Certificate and key of this server.
-    fn server(&self) -> (String, String) {
-        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let mut params = CertificateParams::new(names).unwrap();
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        self.issue(&params)
+    /// Of this server.
+    fn server(&self) -> Pair {
+        self.authority.server(&HOSTS)
     }
 
-    /// Certificate and key of an instance, which is a server and a client of the others.
-    fn instance(&self) -> (String, String) {
-        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let mut params = CertificateParams::new(names).unwrap();
-        params.distinguished_name = DistinguishedName::new();
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "instance");
-        params.extended_key_usages = vec![
-            ExtendedKeyUsagePurpose::ServerAuth,
-            ExtendedKeyUsagePurpose::ClientAuth,
-        ];
-        self.issue(&params)
+    /// Of an instance, which is a server and a client of the others.
+    fn instance(&self) -> Pair {
+        self.authority.peer("instance", &HOSTS)
     }
 
-    /// Certificate and key of a client: by common name and organization.
-    fn client(&self, name: &str) -> (String, String) {
-        let mut params = CertificateParams::default();
-        params.distinguished_name = DistinguishedName::new();
-        for (kind, value) in [
-            (DnType::OrganizationName, "Acme"),
-            (DnType::CommonName, name),
-        ] {
-            params.distinguished_name.push(kind, value);
-        }
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        self.issue(&params)
-    }
-
-    fn issue(&self, params: &CertificateParams) -> (String, String) {
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        (certificate.pem(), key.serialize_pem())
+    /// Of a client: by common name and organization.
+    fn client(&self, name: &str) -> Pair {
+        self.authority.client(name)
     }
 
     fn tls(&self) -> TlsConfig {
-        let (certificate, key) = self.server();
-        serde_json::from_value(json!({
-            "certificate_file": self.file("server.pem", &certificate),
-            "key_file": self.file("server.key", &key),
-            "reload_interval": "1s",
-        }))
-        .unwrap()
+        listener(&self.server())
     }
 
     /// Users with the passwords of [`USERS`], one half by each kind of hash.
@@ -146,9 +101,25 @@ impl Pki {
 
     /// Trusts the authority.
     fn asks(&self) -> ClientBuilder {
-        let ca = reqwest::Certificate::from_pem(self.ca.as_bytes()).unwrap();
+        let ca = std::fs::read(self.ca_file()).unwrap();
+        let ca = reqwest::Certificate::from_pem(&ca).unwrap();
         Client::builder().tls_certs_only([ca]).timeout(DEADLINE)
     }
+}
+
+/// A listener with this certificate.
+fn listener(own: &Pair) -> TlsConfig {
+    serde_json::from_value(json!({
+        "certificate_file": own.certificate,
+        "key_file": own.key,
+        "reload_interval": "1s",
+    }))
+    .unwrap()
+}
+
+/// What reqwest shows of a client.
+fn identity(own: &Pair) -> Identity {
+    Identity::from_pem(&std::fs::read(own.key_store()).unwrap()).unwrap()
 }
 
 fn hash(password: &str, bcrypt: bool) -> String {

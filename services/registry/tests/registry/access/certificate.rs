@@ -7,7 +7,7 @@ use meshwork_registry::{Config, Standing};
 use meshwork_testkit::{unique, wait_until};
 use serde_json::json;
 
-use super::{Pki, User, by_password};
+use super::{Pki, User, by_password, identity};
 use crate::harness::{Registry, cluster};
 
 fn config(pki: &Pki, required: ClientCertificate, name: CertificateName) -> Config {
@@ -31,10 +31,9 @@ fn config(pki: &Pki, required: ClientCertificate, name: CertificateName) -> Conf
 
 /// With the certificate of that name.
 fn with(pki: &Pki, registry: &Registry, name: &str) -> User {
-    let (certificate, key) = pki.client(name);
-    let identity = reqwest::Identity::from_pem(format!("{certificate}{key}").as_bytes()).unwrap();
+    let own = identity(&pki.client(name));
     User {
-        http: pki.asks().identity(identity).build().unwrap(),
+        http: pki.asks().identity(own).build().unwrap(),
         ..User::nobody(pki, registry)
     }
 }
@@ -55,10 +54,9 @@ async fn a_required_certificate_names_the_principal() {
     let none = User::nobody(&pki, &registry);
     assert!(none.request("GET", "/subjects").send().await.is_err());
     let other = Pki::new();
-    let (certificate, key) = other.client("ann");
-    let identity = reqwest::Identity::from_pem(format!("{certificate}{key}").as_bytes()).unwrap();
+    let own = identity(&other.client("ann"));
     let other = User {
-        http: pki.asks().identity(identity).build().unwrap(),
+        http: pki.asks().identity(own).build().unwrap(),
         ..none
     };
     assert!(other.request("GET", "/subjects").send().await.is_err());
@@ -115,7 +113,7 @@ async fn without_one_a_password_does_and_a_password_goes_before_one() {
 }
 
 /// Of instances that know each other: on one topic, each with a certificate of `CN=instance`.
-fn instance(pki: &Pki, topic: &str, number: u32) -> Config {
+fn instance(pki: &Pki, topic: &str) -> Config {
     let mut config = config(
         pki,
         ClientCertificate::Optional,
@@ -123,10 +121,10 @@ fn instance(pki: &Pki, topic: &str, number: u32) -> Config {
     );
     topic.clone_into(&mut config.topic);
     config.announce_changes = false;
-    let (certificate, key) = pki.instance();
+    let own = pki.instance();
     let tls = config.tls.as_mut().unwrap();
-    tls.certificate_file = pki.file(&format!("instance{number}.pem"), &certificate);
-    tls.key_file = pki.file(&format!("instance{number}.key"), &key);
+    tls.certificate_file = own.certificate;
+    tls.key_file = own.key;
     tls.instances_ca_file = Some(pki.ca_file());
     config
 }
@@ -135,12 +133,12 @@ fn instance(pki: &Pki, topic: &str, number: u32) -> Config {
 async fn a_follower_passes_on_for_whom_it_was_asked() {
     let pki = Pki::new();
     let topic = unique("schemas");
-    let writer = Registry::with(instance(&pki, &topic, 1)).await;
+    let writer = Registry::with(instance(&pki, &topic)).await;
     wait_until("the writer", || async {
         writer.handle.standing() == Standing::Writing
     })
     .await;
-    let follower = Registry::with(instance(&pki, &topic, 2)).await;
+    let follower = Registry::with(instance(&pki, &topic)).await;
     let following = || async { follower.handle.standing() == Standing::Following };
     wait_until("the follower", following).await;
     let schema = |text: &str| Some(json!({ "schema": text }));

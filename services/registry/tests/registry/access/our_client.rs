@@ -146,11 +146,8 @@ async fn by_certificate() {
     let registry = Registry::with(config).await;
     // Two files of the certificate and its key.
     let files = |pki: &Pki, name: &str| {
-        let (certificate, key) = pki.client(name);
-        json!({
-            "certificate_file": pki.file(&format!("{name}.pem"), &certificate),
-            "key_file": pki.file(&format!("{name}.key"), &key),
-        })
+        let own = pki.client(name);
+        json!({ "certificate_file": own.certificate, "key_file": own.key })
     };
     let shown = files(&pki, "ann");
     let ann = client(&pki, &registry, &shown);
@@ -188,13 +185,13 @@ async fn by_certificate() {
         "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
     );
     for (key, said) in [
+        (bob["key_file"].clone(), "openssl x509"),
+        (json!(nonsense), "TLS can't use"),
+        (json!(encrypted), "not encrypted"),
         (
-            bob["key_file"].clone(),
-            "it does not go with the first certificate",
+            shown["certificate_file"].clone(),
+            "no private key can be read from it",
         ),
-        (json!(nonsense), "key_file"),
-        (json!(encrypted), "the key is encrypted"),
-        (shown["certificate_file"].clone(), "it holds no private key"),
     ] {
         let files = json!({"certificate_file": shown["certificate_file"], "key_file": key});
         let error = RegistryClient::new(&config_of(&pki, &registry, &files))

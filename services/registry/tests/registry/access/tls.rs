@@ -5,11 +5,11 @@ use std::time::Instant;
 use meshwork_model::units::HumanDuration;
 use meshwork_registry::access::TlsConfig;
 use meshwork_registry::{Config, Context, Error};
-use meshwork_testkit::{unique, wait_until};
+use meshwork_testkit::{Pair, unique, wait_until};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::{DEADLINE, Pki, UNUSABLE, User, metric};
+use super::{DEADLINE, Pki, UNUSABLE, User, listener, metric};
 use crate::harness::Registry;
 
 fn config(pki: &Pki) -> Config {
@@ -75,13 +75,22 @@ async fn everything_is_answered_over_tls_and_nothing_without() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_certificate_needs_no_restart() {
     let pki = Pki::new();
-    let registry = Registry::with(config(&pki)).await;
+    let own = pki.server();
+    let registry = Registry::with(Config {
+        tls: Some(listener(&own)),
+        ..config(&pki)
+    })
+    .await;
     let kept = User::nobody(&pki, &registry);
     kept.ok("GET", "/subjects", None).await;
     // Another authority's: first its certificate, whose key is not there yet, then the key.
     let next = Pki::new();
-    let (certificate, key) = next.server();
-    pki.file("server.pem", &certificate);
+    let new = next.server();
+    let without_key = Pair {
+        key: own.key.clone(),
+        ..new.clone()
+    };
+    without_key.replace(&own);
     wait_until("the certificate without its key is seen", || async {
         metric(&registry, UNUSABLE) > 0
     })
@@ -89,7 +98,7 @@ async fn a_new_certificate_needs_no_restart() {
     User::nobody(&pki, &registry)
         .ok("GET", "/subjects", None)
         .await;
-    pki.file("server.key", &key);
+    new.replace(&own);
     wait_until("the new certificate", || async {
         let user = User::nobody(&next, &registry);
         user.request("GET", "/subjects").send().await.is_ok()
@@ -135,7 +144,10 @@ async fn a_handshake_that_is_not_finished_is_ended_at_the_deadline() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_with_the_files_is_said_with_their_names() {
     let pki = Pki::new();
-    let other = Pki::new().server().1;
+    let own = pki.server();
+    let certificate = own.certificate.to_str().unwrap();
+    let stranger = Pki::new();
+    let other = stranger.server().key;
     let none = pki.dir.path().join("none");
     let text = pki.file("text", "no PEM at all");
     let locked = pki.file(
@@ -170,8 +182,8 @@ async fn what_is_wrong_with_the_files_is_said_with_their_names() {
             &["locked", "registry.service.tls.key_file", "not encrypted"],
         ),
         (
-            Box::new(|tls| tls.key_file = pki.file("other.key", &other)),
-            &["server.pem", "other.key", "openssl x509"],
+            Box::new(|tls| tls.key_file = other.clone()),
+            &[certificate, other.to_str().unwrap(), "openssl x509"],
         ),
         (
             Box::new(|tls| tls.client_ca_file = Some(text.clone())),
@@ -180,7 +192,7 @@ async fn what_is_wrong_with_the_files_is_said_with_their_names() {
     ];
     for (change, said) in changes {
         let mut config = config(&pki);
-        change(config.tls.as_mut().unwrap());
+        change(config.tls.insert(listener(&own)));
         let error = refused(config).await.to_string();
         for word in said {
             assert!(error.contains(word), "{word}: {error}");

@@ -244,9 +244,7 @@ impl Compressor {
         }
         Ok(())
     }
-}
 
-impl Compressor {
     /// Appends the compressed form of `front` and of what comes behind byte `from` of `original`.
     /// Blocks of the original that lie behind are taken over, where the codec has such.
     ///

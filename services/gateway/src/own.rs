@@ -191,7 +191,8 @@ impl Line {
         let answer =
             sasl::AuthenticateAnswer::read(&answer, AUTHENTICATE).map_err(AskError::Unreadable)?;
         if answer.error_code != 0 {
-            let said = format!("error {}", answer.error_code);
+            let why = answer.error_message.unwrap_or("no reason given");
+            let said = format!("error {}: {why}", answer.error_code);
             return Err(LoginError::Refused(said).into());
         }
         Ok(answer.auth_bytes.reveal().to_vec())

@@ -3,8 +3,8 @@
 #![expect(clippy::panic, reason = "that is how a fuzz target says what it found")]
 
 use crate::protocol::produce::{
-    Edit, FIRST_VERSION, LAST_VERSION, OwnAnswer, ProduceRequest, RecordError, Replacement,
-    Segment, has_endpoints, read_answers, rewrite_answer, throttle_ms,
+    Edit, OwnAnswer, ProduceRequest, RecordError, Replacement, Segment, VERSIONS, has_endpoints,
+    read_answers, rewrite_answer, throttle_ms,
 };
 use crate::protocol::{LENGTH_BYTES, OwnedTopic, RequestHeader};
 
@@ -18,8 +18,8 @@ pub fn produce(data: &[u8]) {
     let Some((choice, data)) = data.split_first() else {
         return;
     };
-    let versions = LAST_VERSION - FIRST_VERSION + 1;
-    let version = FIRST_VERSION + i16::from(*choice) % versions;
+    let versions = VERSIONS.end() - VERSIONS.start() + 1;
+    let version = VERSIONS.start() + i16::from(*choice) % versions;
     match i16::from(*choice) / versions % 3 {
         0 => request(data),
         1 => {

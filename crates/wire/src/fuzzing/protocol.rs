@@ -1,19 +1,18 @@
 //! Any bytes as a message that the gateway reads or rewrites.
 
-use crate::protocol::api_versions::ApiVersionsRequest;
-use crate::protocol::describe_cluster::DescribeClusterRequest;
 use crate::protocol::fetch::{FetchAnswerStart, FetchRequest, answer_partitions};
 use crate::protocol::groups::{JoinGroupRequest, Subscription, SyncGroupRequest};
 use crate::protocol::heartbeats::{ConsumerGroupHeartbeatRequest, StreamsGroupHeartbeatRequest};
 use crate::protocol::offsets::{
-    AddOffsetsToTxnRequest, OffsetCommitRequest, TxnOffsetCommitRequest,
+    AddOffsetsToTxnRequest, CommitAnswer, OffsetCommitRequest, TxnOffsetCommitRequest,
+    add_offsets_error,
 };
 use crate::protocol::sasl::{AuthenticateAnswer, HandshakeAnswer};
-use crate::protocol::transactions::{EndTxnRequest, InitProducerIdAnswer, InitProducerIdRequest};
+use crate::protocol::transactions::{InitProducerIdAnswer, InitProducerIdRequest};
 use crate::protocol::waits::{max_wait_ms, throttle_ms};
 use crate::protocol::{
     ApiKey, LENGTH_BYTES, RequestHeader, WireError, Writer, api_versions, describe_cluster,
-    find_coordinator, metadata, sasl, sasl_name,
+    describe_producers, find_coordinator, metadata, sasl, sasl_name,
 };
 
 /// An answer is its API's key and this.
@@ -115,11 +114,8 @@ fn read_request(header: &RequestHeader<'_>, frame: &[u8]) -> Result<(), WireErro
         ApiKey::SYNC_GROUP => SyncGroupRequest::read(header, frame).map(drop)?,
         ApiKey::ADD_OFFSETS_TO_TXN => AddOffsetsToTxnRequest::read(header, frame).map(drop)?,
         ApiKey::INIT_PRODUCER_ID => InitProducerIdRequest::read(header, frame).map(drop)?,
-        ApiKey::END_TXN => EndTxnRequest::read(header, frame).map(drop)?,
-        ApiKey::API_VERSIONS => ApiVersionsRequest::read(header, frame).map(drop)?,
         ApiKey::SASL_HANDSHAKE => sasl::mechanism(header, frame).map(drop)?,
         ApiKey::SASL_AUTHENTICATE => sasl::auth_bytes(header, frame).map(drop)?,
-        ApiKey::DESCRIBE_CLUSTER => DescribeClusterRequest::read(header, frame).map(drop)?,
         _ => {}
     }
     Ok(())
@@ -128,18 +124,7 @@ fn read_request(header: &RequestHeader<'_>, frame: &[u8]) -> Result<(), WireErro
 fn answer(api: ApiKey, version: i16, frame: &[u8]) {
     assert!(throttle_ms(api, version, frame) >= 0);
     match api {
-        ApiKey::METADATA => rewrites(frame, |frame, to| {
-            let learn = |topic: metadata::MetadataTopic<'_>| {
-                assert_eq!(topic.leaders().count(), topic.partitions);
-            };
-            metadata::rewrite(
-                frame,
-                version,
-                |_, host, port| to.address(host, port),
-                learn,
-            )
-            .ok()
-        }),
+        ApiKey::METADATA => topics(version, frame),
         ApiKey::FIND_COORDINATOR => rewrites(frame, |frame, to| {
             find_coordinator::rewrite(frame, version, |_, host, port| to.address(host, port)).ok()
         }),
@@ -154,6 +139,15 @@ fn answer(api: ApiKey, version: i16, frame: &[u8]) {
         ApiKey::INIT_PRODUCER_ID => {
             let _ = InitProducerIdAnswer::read(frame, version);
         }
+        ApiKey::OFFSET_COMMIT | ApiKey::TXN_OFFSET_COMMIT => {
+            if let Ok(read) = CommitAnswer::read(frame, api, version) {
+                fits(read.partitions().count(), frame);
+            }
+        }
+        ApiKey::ADD_OFFSETS_TO_TXN => {
+            let _ = add_offsets_error(frame, version);
+        }
+        ApiKey::DESCRIBE_PRODUCERS => producers(frame),
         ApiKey::FETCH => {
             let start = FetchAnswerStart::read(frame, version);
             if let Ok(mut partitions) = answer_partitions(frame, version) {
@@ -213,6 +207,38 @@ fn body(frame: &[u8]) -> &[u8] {
     let stated = length.try_into().map_or(-1, i32::from_be_bytes);
     assert_eq!(usize::try_from(stated), Ok(body.len()));
     body
+}
+
+fn topics(version: i16, frame: &[u8]) {
+    let mut read = Vec::new();
+    let whole = metadata::read(frame, version, |topic| {
+        assert_eq!(topic.leaders().count(), topic.partitions);
+        read.push((topic.name, topic.id));
+    });
+    assert!(whole.is_ok() || read.is_empty(), "nothing of a bad answer");
+    let mut learnt = Vec::new();
+    let learn = |topic: metadata::MetadataTopic<'_>| {
+        learnt.push((topic.name.map(str::to_owned), topic.id));
+    };
+    let same = |_, host: &str, port| To::Same.address(host, port);
+    let rewritten = metadata::rewrite(frame, version, same, learn);
+    assert_eq!(rewritten.is_ok(), whole.is_ok());
+    let learnt = learnt.iter().map(|(name, id)| (name.as_deref(), *id));
+    assert!(learnt.eq(read), "read and rewritten alike");
+    rewrites(frame, |frame, to| {
+        let endpoint = |_, host: &str, port| to.address(host, port);
+        metadata::rewrite(frame, version, endpoint, |_| ()).ok()
+    });
+}
+
+fn producers(frame: &[u8]) {
+    let (mut partitions, mut active) = (0, 0);
+    let whole = describe_producers::read(frame, |partition| {
+        partitions += 1;
+        active += partition.producers().count();
+    });
+    fits(partitions + active, frame);
+    assert!(whole.is_ok() || partitions == 0, "nothing of a bad answer");
 }
 
 fn versions(version: i16, frame: &[u8]) {

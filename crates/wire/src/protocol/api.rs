@@ -21,6 +21,12 @@ macro_rules! apis {
                 }
             }
 
+            /// Whether [`ALL`](Self::ALL) has it.
+            #[must_use]
+            pub const fn is_known(self) -> bool {
+                matches!(self.0, $($key)|*)
+            }
+
             /// First version whose encoding is flexible. `None`: none yet, or the API is not known.
             #[must_use]
             pub const fn first_flexible(self) -> Option<i16> {

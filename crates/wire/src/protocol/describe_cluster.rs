@@ -5,16 +5,15 @@ use std::ops::RangeInclusive;
 
 use super::api::ApiKey;
 use super::endpoints;
-use super::header::RequestHeader;
 use super::reader::{Reader, WireError};
 use super::splice::Splice;
-use super::walk::{request, response};
+use super::walk::response;
 
 /// Known versions.
 pub const VERSIONS: RangeInclusive<i16> = 0..=2;
 
 /// The endpoint type of brokers; controllers have 2.
-pub const BROKERS: i8 = 1;
+const BROKERS: i8 = 1;
 
 /// Why an answer can't be rewritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,36 +25,6 @@ pub enum DescribeClusterError {
     /// It tells the addresses of something that is no broker.
     #[error("answer has endpoints of type {0}, only brokers (1) are known here")]
     EndpointType(i8),
-}
-
-/// A request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DescribeClusterRequest {
-    /// Whether the client wants to know what it may do.
-    pub include_authorized_operations: bool,
-    /// Whose addresses it wants: 1 brokers (always below v1), 2 controllers. A broker answers
-    /// anything but 1 with MISMATCHED_ENDPOINT_TYPE (114).
-    pub endpoint_type: i8,
-    /// Whether it wants fenced brokers too (v2+).
-    pub include_fenced: bool,
-}
-
-impl DescribeClusterRequest {
-    /// From a frame without its length.
-    ///
-    /// # Errors
-    /// Cut, malformed, or of an unknown version.
-    pub fn read(header: &RequestHeader<'_>, frame: &[u8]) -> Result<Self, WireError> {
-        let version = header.start.version;
-        let mut at = request(header, frame, ApiKey::DESCRIBE_CLUSTER, &VERSIONS)?;
-        let read = Self {
-            include_authorized_operations: at.bool()?,
-            endpoint_type: if version >= 1 { at.i8()? } else { BROKERS },
-            include_fenced: version >= 2 && at.bool()?,
-        };
-        at.skip_tagged()?;
-        Ok(read)
-    }
 }
 
 fn broker_rest(at: &mut Reader<'_>, version: i16) -> Result<(), WireError> {
@@ -102,5 +71,5 @@ pub fn rewrite(
         |at| broker_rest(at, version),
         endpoint,
     )?;
-    Ok(splice.finish())
+    Ok(splice.finish()?)
 }

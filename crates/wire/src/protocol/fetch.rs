@@ -19,20 +19,14 @@ pub struct FetchRequest<'a> {
     pub cluster_id: Option<&'a str>,
     /// Node id of a follower; −1: a consumer.
     pub replica_id: i32,
-    /// How long the broker may wait for `min_bytes`, in milliseconds.
+    /// How long the broker may wait for records, in milliseconds.
     pub max_wait_ms: i32,
-    /// Fewest bytes worth an answer.
-    pub min_bytes: i32,
     /// Most bytes of the answer, save that its first batch may be larger.
     pub max_bytes: i32,
-    /// 0 read uncommitted, 1 read committed.
-    pub isolation_level: i8,
     /// Incremental session (KIP-227); 0: none, or a new one. 0 below v7.
     pub session_id: i32,
     /// 0 opens a session, −1 closes it or has none; −1 below v7.
     pub session_epoch: i32,
-    /// The consumer's rack (v11+), empty for none.
-    pub rack: &'a str,
     partitions: TopicPartitions<'a, (i32, i64)>,
     forgotten: TopicPartitions<'a, i32>,
 }
@@ -47,9 +41,9 @@ impl<'a> FetchRequest<'a> {
         let mut at = request(header, frame, ApiKey::FETCH, &VERSIONS)?;
         let replica_id = if version <= 14 { at.i32()? } else { -1 };
         let max_wait_ms = at.i32()?;
-        let min_bytes = at.i32()?;
+        at.i32()?; // fewest bytes worth an answer
         let max_bytes = at.i32()?;
-        let isolation_level = at.i8()?;
+        at.i8()?; // isolation level
         let (session_id, session_epoch) = if version >= 7 {
             (at.i32()?, at.i32()?)
         } else {
@@ -74,17 +68,16 @@ impl<'a> FetchRequest<'a> {
         } else {
             TopicPartitions::none(shape)
         };
-        let rack = if version >= 11 { at.string()? } else { "" };
+        if version >= 11 {
+            at.string()?; // rack
+        }
         let mut read = Self {
             cluster_id: None,
             replica_id,
             max_wait_ms,
-            min_bytes,
             max_bytes,
-            isolation_level,
             session_id,
             session_epoch,
-            rack,
             partitions,
             forgotten,
         };

@@ -49,7 +49,7 @@ pub fn rewrite(
             }
         }
     })?;
-    Ok(splice.finish())
+    splice.finish()
 }
 
 fn nobody(splice: &mut Splice<'_>, address: &Address<'_>) {

@@ -20,8 +20,6 @@ pub const CONSUMER: &str = "consumer";
 pub struct JoinGroupRequest<'a> {
     /// Group.
     pub group: &'a str,
-    /// After how many milliseconds without a heartbeat the member counts as gone.
-    pub session_timeout_ms: i32,
     /// How many milliseconds the broker waits for the other members. `None` below v1, where the session
     /// timeout stands for it.
     pub rebalance_timeout_ms: Option<i32>,
@@ -42,9 +40,10 @@ impl<'a> JoinGroupRequest<'a> {
     pub fn read(header: &RequestHeader<'_>, frame: &'a [u8]) -> Result<Self, WireError> {
         let version = header.start.version;
         let mut at = request(header, frame, ApiKey::JOIN_GROUP, &JOIN_VERSIONS)?;
+        let group = at.string()?;
+        at.i32()?; // session timeout
         let read = Self {
-            group: at.string()?,
-            session_timeout_ms: at.i32()?,
+            group,
             rebalance_timeout_ms: if version >= 1 { Some(at.i32()?) } else { None },
             member: at.string()?,
             instance: if version >= 5 {
@@ -147,8 +146,6 @@ pub struct SyncGroupRequest<'a> {
     pub instance: Option<&'a str>,
     /// What kind of group (v5+).
     pub protocol_type: Option<&'a str>,
-    /// The protocol that was chosen (v5+).
-    pub protocol_name: Option<&'a str>,
 }
 
 impl<'a> SyncGroupRequest<'a> {
@@ -169,11 +166,10 @@ impl<'a> SyncGroupRequest<'a> {
                 None
             },
             protocol_type: None,
-            protocol_name: None,
         };
         if version >= 5 {
             read.protocol_type = at.nullable_string()?;
-            read.protocol_name = at.nullable_string()?;
+            at.nullable_string()?; // the protocol that was chosen
         }
         // Member and assignment.
         for _ in 0..at.array(2)? {

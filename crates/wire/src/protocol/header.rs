@@ -30,6 +30,28 @@ pub const REQUEST_LEAST: usize = FIXED_BYTES;
 /// Least bytes of a response's frame: the correlation id.
 pub const RESPONSE_LEAST: usize = 4;
 
+/// The four bytes in front of a frame of so many bytes.
+///
+/// # Errors
+/// [`WireError::TooLarge`].
+pub(super) fn length_prefix(bytes: usize) -> Result<[u8; LENGTH_BYTES], WireError> {
+    i32::try_from(bytes)
+        .map(i32::to_be_bytes)
+        .map_err(|_| WireError::TooLarge { bytes })
+}
+
+/// Puts the length of what follows into the four bytes that were kept free for it.
+///
+/// # Errors
+/// [`WireError::TooLarge`].
+pub(super) fn seal(mut frame: Vec<u8>) -> Result<Vec<u8>, WireError> {
+    let length = length_prefix(frame.len().saturating_sub(LENGTH_BYTES))?;
+    if let Some(prefix) = frame.first_chunk_mut() {
+        *prefix = length;
+    }
+    Ok(frame)
+}
+
 /// Why a frame can't be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

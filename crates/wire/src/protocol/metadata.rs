@@ -122,7 +122,7 @@ pub struct MetadataTopic<'a> {
     pub partitions: usize,
     /// What the asking principal may do with it (v8+): bit n stands for Kafka's `AclOperation` n.
     /// `None` where that was not asked for.
-    pub authorized: Option<i32>,
+    authorized: Option<i32>,
     first: Reader<'a>,
     version: i16,
 }
@@ -239,5 +239,5 @@ pub fn rewrite(
         |at| broker_rest(at, version),
         endpoint,
     )?;
-    Ok(splice.finish())
+    splice.finish()
 }

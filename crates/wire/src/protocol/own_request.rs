@@ -1,11 +1,11 @@
 //! Requests that the gateway itself sends to a broker.
 
 use super::api::ApiKey;
-use super::header::LENGTH_BYTES;
+use super::header::{LENGTH_BYTES, seal};
 use super::writer::Writer;
 
 /// A whole frame, its length in front: the header in the version's form, and the body that `body`
-/// writes in the version's encoding. For small requests: no frame above 2 GiB can be said.
+/// writes in the version's encoding. For small requests: one above 2 GiB, which can't be said, is empty.
 #[must_use]
 pub fn own_request(
     api: ApiKey,
@@ -25,9 +25,5 @@ pub fn own_request(
     let mut at = Writer::new(&mut frame, flexible);
     at.no_tags();
     body(&mut at);
-    let length = i32::try_from(frame.len().saturating_sub(LENGTH_BYTES)).unwrap_or(i32::MAX);
-    if let Some(prefix) = frame.first_chunk_mut() {
-        *prefix = length.to_be_bytes();
-    }
-    frame
+    seal(frame).unwrap_or_default()
 }

@@ -2,6 +2,8 @@
 //! some of them taken out or replaced, and the answer with those answered that the broker never saw.
 //! Source: `ProduceRequest.json` and `ProduceResponse.json` of Kafka 4.2.
 
+use std::ops::RangeInclusive;
+
 mod answer;
 mod own;
 mod request;
@@ -18,10 +20,8 @@ pub use request::{Partitions, ProducePartition, ProduceRequest, Replacement, Seg
 use super::api::ApiKey;
 use super::reader::{Reader, Uuid, WireError};
 
-/// First version that is read here, as in Kafka 4.
-pub const FIRST_VERSION: i16 = 3;
-/// Last version that is read here.
-pub const LAST_VERSION: i16 = 13;
+/// Known versions, as in Kafka 4.
+pub const VERSIONS: RangeInclusive<i16> = 3..=13;
 /// From this version on topics go by id (KIP-516).
 const IDS: i16 = 13;
 /// From this version on an answer names the nodes of new leaders (KIP-951).
@@ -97,23 +97,6 @@ pub enum ProduceError {
         /// The version.
         version: i16,
     },
-    /// A frame's length has four bytes and a sign.
-    #[error("frame of {bytes} bytes is larger than the protocol can say")]
-    TooLarge {
-        /// Its size.
-        bytes: usize,
-    },
-}
-
-/// Whether this version is read and written here.
-fn known(api: ApiKey, version: i16) -> Result<(), WireError> {
-    if api == ApiKey::PRODUCE && (FIRST_VERSION..=LAST_VERSION).contains(&version) {
-        return Ok(());
-    }
-    Err(WireError::Version {
-        api: api.name(),
-        version,
-    })
 }
 
 const fn is_flexible(version: i16) -> bool {
@@ -161,14 +144,4 @@ fn topic<'a>(at: &mut Reader<'a>, version: i16) -> Result<TopicRef<'a>, WireErro
     let name = at.string()?;
     short(name, from, left)?;
     Ok(TopicRef::Name(name))
-}
-
-/// Puts the length of what follows into the four bytes that were kept free for it.
-fn seal(mut frame: Vec<u8>) -> Result<Vec<u8>, ProduceError> {
-    let bytes = frame.len().saturating_sub(super::header::LENGTH_BYTES);
-    let length = i32::try_from(bytes).map_err(|_| ProduceError::TooLarge { bytes })?;
-    if let Some(prefix) = frame.first_chunk_mut() {
-        *prefix = length.to_be_bytes();
-    }
-    Ok(frame)
 }

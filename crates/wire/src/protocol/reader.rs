@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-/// Why bytes are no message of the stated kind.
+/// Why bytes are no message of the stated kind, or a message can't be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WireError {
@@ -46,6 +46,12 @@ pub enum WireError {
     Trailing {
         /// How many.
         left: usize,
+    },
+    /// A frame's length has four bytes and a sign.
+    #[error("frame of {bytes} bytes is larger than the protocol can say")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
     },
     /// A version that this reader does not know.
     #[error("version {version} of {api} is not known here")]

@@ -90,7 +90,7 @@ pub fn rewrite_handshake(
     at.i16()?; // error
     let mut splice = Splice::new(frame);
     splice.array(&mut at, 1, |_, at| Ok(keep(at.string()?)))?;
-    Ok(splice.finish())
+    splice.finish()
 }
 
 /// The token of a SaslAuthenticate request.
@@ -122,9 +122,6 @@ pub struct AuthenticateAnswer<'a> {
     pub error_message: Option<&'a str>,
     /// The server's token.
     pub auth_bytes: Secret<'a>,
-    /// After how many milliseconds the client has to log in again on this connection (KIP-368); 0:
-    /// never, or below v1.
-    pub session_lifetime_ms: i64,
 }
 
 impl<'a> AuthenticateAnswer<'a> {
@@ -143,8 +140,10 @@ impl<'a> AuthenticateAnswer<'a> {
             error_code: at.i16()?,
             error_message: at.nullable_string()?,
             auth_bytes: Secret(at.bytes()?),
-            session_lifetime_ms: if version >= 1 { at.i64()? } else { 0 },
         };
+        if version >= 1 {
+            at.i64()?; // after how many milliseconds the client has to log in again (KIP-368)
+        }
         at.skip_tagged()?;
         Ok(read)
     }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::header::LENGTH_BYTES;
+use super::header::{LENGTH_BYTES, seal};
 use super::reader::{Reader, WireError};
 use super::writer::Writer;
 
@@ -75,18 +75,8 @@ impl<'a> Splice<'a> {
     }
 
     /// The rest as it is, and the length.
-    pub(super) fn finish(mut self) -> Vec<u8> {
+    pub(super) fn finish(mut self) -> Result<Vec<u8>, WireError> {
         self.keep(self.frame.len());
         seal(self.out)
     }
-}
-
-/// Writes the length into the first four bytes of a frame.
-pub(super) fn seal(mut frame: Vec<u8>) -> Vec<u8> {
-    let length = frame.len().saturating_sub(LENGTH_BYTES);
-    let length = i32::try_from(length).unwrap_or(i32::MAX).to_be_bytes();
-    if let Some(prefix) = frame.first_chunk_mut::<LENGTH_BYTES>() {
-        *prefix = length;
-    }
-    frame
 }

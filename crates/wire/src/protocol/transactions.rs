@@ -1,5 +1,5 @@
 //! Transactional producers: InitProducerId, from whose answer it is learnt which producer id belongs to
-//! which transactional id, and EndTxn.
+//! which transactional id.
 
 use std::ops::RangeInclusive;
 
@@ -10,18 +10,12 @@ use super::walk::{request, response};
 
 /// Known versions of InitProducerId; brokers show v6 only with unstable versions switched on.
 pub const INIT_VERSIONS: RangeInclusive<i16> = 0..=6;
-/// Known versions of EndTxn.
-pub const END_VERSIONS: RangeInclusive<i16> = 0..=5;
 
 /// A request for a producer id, or for the next epoch of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InitProducerIdRequest<'a> {
     /// `None`: idempotent without transactions.
     pub transactional_id: Option<&'a str>,
-    /// After how many milliseconds the broker aborts a transaction that was left open.
-    pub transaction_timeout_ms: i32,
-    /// Id and epoch that the producer has already (v3+). `None`: it has none.
-    pub producer: Option<(i64, i16)>,
 }
 
 impl<'a> InitProducerIdRequest<'a> {
@@ -34,13 +28,12 @@ impl<'a> InitProducerIdRequest<'a> {
         let mut at = request(header, frame, ApiKey::INIT_PRODUCER_ID, &INIT_VERSIONS)?;
         let read = Self {
             transactional_id: at.nullable_string()?,
-            transaction_timeout_ms: at.i32()?,
-            producer: if version >= 3 {
-                Some((at.i64()?, at.i16()?)).filter(|(id, _)| *id != -1)
-            } else {
-                None
-            },
         };
+        at.i32()?; // after how many milliseconds an open transaction is aborted
+        if version >= 3 {
+            at.i64()?; // producer id that it has already
+            at.i16()?; // its epoch
+        }
         if version >= 6 {
             at.bool()?; // two-phase commit
             at.bool()?; // keeps a prepared transaction
@@ -78,38 +71,6 @@ impl InitProducerIdAnswer {
             at.i64()?; // producer id of the open transaction
             at.i16()?; // its epoch
         }
-        at.skip_tagged()?;
-        Ok(read)
-    }
-}
-
-/// A request to end a transaction. To be passed on once and untouched: a repeated one can hit the next
-/// transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EndTxnRequest<'a> {
-    /// Transactional id.
-    pub transactional_id: &'a str,
-    /// Producer id.
-    pub producer_id: i64,
-    /// Its epoch.
-    pub producer_epoch: i16,
-    /// Committed, or aborted.
-    pub committed: bool,
-}
-
-impl<'a> EndTxnRequest<'a> {
-    /// From a frame without its length.
-    ///
-    /// # Errors
-    /// Cut, malformed, or of an unknown version.
-    pub fn read(header: &RequestHeader<'_>, frame: &'a [u8]) -> Result<Self, WireError> {
-        let mut at = request(header, frame, ApiKey::END_TXN, &END_VERSIONS)?;
-        let read = Self {
-            transactional_id: at.string()?,
-            producer_id: at.i64()?,
-            producer_epoch: at.i16()?,
-            committed: at.bool()?,
-        };
         at.skip_tagged()?;
         Ok(read)
     }

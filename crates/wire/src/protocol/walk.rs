@@ -12,7 +12,12 @@ use super::reader::{Reader, WireError};
 /// Fewest bytes of a topic: an empty compact name, an empty array, no tags.
 const TOPIC_LEAST: usize = 3;
 
-fn known(api: ApiKey, version: i16, versions: &RangeInclusive<i16>) -> Result<(), WireError> {
+/// Whether the version is known.
+pub(super) fn known(
+    api: ApiKey,
+    version: i16,
+    versions: &RangeInclusive<i16>,
+) -> Result<(), WireError> {
     if versions.contains(&version) {
         return Ok(());
     }
@@ -22,16 +27,22 @@ fn known(api: ApiKey, version: i16, versions: &RangeInclusive<i16>) -> Result<()
     })
 }
 
-/// A reader of a request's body, if the version is known.
+/// A reader of the body of a request for this API, if the version is known.
 pub(super) fn request<'a>(
     header: &RequestHeader<'_>,
     frame: &'a [u8],
     api: ApiKey,
     versions: &RangeInclusive<i16>,
 ) -> Result<Reader<'a>, WireError> {
-    let version = header.start.version;
-    known(api, version, versions)?;
-    Ok(Reader::new(frame, header.body, api.is_flexible(version)))
+    let start = header.start;
+    if start.api != api {
+        return Err(WireError::Version {
+            api: start.api.name(),
+            version: start.version,
+        });
+    }
+    known(api, start.version, versions)?;
+    Ok(start.reader(frame, header.body))
 }
 
 /// A reader of a response's body, if the version is known.

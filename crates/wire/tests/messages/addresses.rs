@@ -6,16 +6,15 @@ use kafka_protocol::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
 use kafka_protocol::messages::{
-    DescribeClusterRequest as TheirRequest, DescribeClusterResponse, FindCoordinatorResponse,
-    MetadataResponse, TopicName,
+    DescribeClusterResponse, FindCoordinatorResponse, MetadataResponse, TopicName,
 };
-use meshwork_wire::protocol::describe_cluster::{DescribeClusterError, DescribeClusterRequest};
+use meshwork_wire::protocol::describe_cluster::DescribeClusterError;
 use meshwork_wire::protocol::metadata::{MetadataTopic, PartitionLeader};
-use meshwork_wire::protocol::{ApiKey, WireError, describe_cluster, find_coordinator, metadata};
+use meshwork_wire::protocol::{WireError, describe_cluster, find_coordinator, metadata};
 
 use crate::judge::{
-    header, id, judged, refuses_every_cut, refuses_every_cut_request, request, reread, response,
-    survives_every_flip, tagged, text, without_length,
+    id, judged, refuses_every_cut, reread, response, survives_every_flip, tagged, text,
+    without_length,
 };
 
 /// The gateway's address for a node, of which it knows no 9.
@@ -321,26 +320,4 @@ fn the_clusters_brokers_have_the_gateways_addresses() {
         Err(DescribeClusterError::EndpointType(2))
     );
     assert!(describe_cluster::rewrite(&controllers, 3, same).is_err());
-}
-
-#[test]
-fn a_request_says_whose_addresses_it_wants() {
-    for version in describe_cluster::VERSIONS {
-        let theirs = tagged!(
-            TheirRequest::default()
-                .with_include_cluster_authorized_operations(true)
-                .with_endpoint_type(if version >= 1 { 2 } else { 1 })
-                .with_include_fenced_brokers(version >= 2)
-        );
-        let frame = request(ApiKey::DESCRIBE_CLUSTER, version, &theirs);
-        assert_eq!(
-            DescribeClusterRequest::read(&header(&frame), &frame),
-            Ok(DescribeClusterRequest {
-                include_authorized_operations: true,
-                endpoint_type: theirs.endpoint_type,
-                include_fenced: theirs.include_fenced_brokers,
-            })
-        );
-        refuses_every_cut_request(&frame, DescribeClusterRequest::read);
-    }
 }

@@ -1,18 +1,17 @@
-//! InitProducerId, EndTxn, AddOffsetsToTxn, TxnOffsetCommit.
+//! InitProducerId, AddOffsetsToTxn, TxnOffsetCommit.
 
 use kafka_protocol::messages::txn_offset_commit_request::{
     TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
 };
 use kafka_protocol::messages::{
-    AddOffsetsToTxnRequest as TheirAdd, EndTxnRequest as TheirEnd,
-    InitProducerIdRequest as TheirInit, InitProducerIdResponse, TopicName,
-    TxnOffsetCommitRequest as TheirCommit,
+    AddOffsetsToTxnRequest as TheirAdd, InitProducerIdRequest as TheirInit, InitProducerIdResponse,
+    TopicName, TxnOffsetCommitRequest as TheirCommit,
 };
 use meshwork_wire::protocol::offsets::{
     ADD_OFFSETS_VERSIONS, AddOffsetsToTxnRequest, TXN_COMMIT_VERSIONS, TxnOffsetCommitRequest,
 };
 use meshwork_wire::protocol::transactions::{
-    END_VERSIONS, EndTxnRequest, INIT_VERSIONS, InitProducerIdAnswer, InitProducerIdRequest,
+    INIT_VERSIONS, InitProducerIdAnswer, InitProducerIdRequest,
 };
 use meshwork_wire::protocol::{ApiKey, RequestHeader};
 
@@ -45,11 +44,7 @@ fn which_producer_id_a_transactional_id_gets() {
             }
             assert_eq!(
                 InitProducerIdRequest::read(&header(&frame), &frame),
-                Ok(InitProducerIdRequest {
-                    transactional_id,
-                    transaction_timeout_ms: 60_000,
-                    producer,
-                })
+                Ok(InitProducerIdRequest { transactional_id })
             );
             refuses_every_cut_request(&frame, InitProducerIdRequest::read);
         }
@@ -71,32 +66,6 @@ fn which_producer_id_a_transactional_id_gets() {
             })
         );
         refuses_every_cut(&frame, |cut| InitProducerIdAnswer::read(cut, version));
-    }
-}
-
-#[test]
-fn how_a_transaction_ends() {
-    for version in END_VERSIONS {
-        for committed in [true, false] {
-            let theirs = tagged!(
-                TheirEnd::default()
-                    .with_transactional_id(text("a job").into())
-                    .with_producer_id(4_000.into())
-                    .with_producer_epoch(8)
-                    .with_committed(committed)
-            );
-            let frame = request(ApiKey::END_TXN, version, &theirs);
-            assert_eq!(
-                EndTxnRequest::read(&header(&frame), &frame),
-                Ok(EndTxnRequest {
-                    transactional_id: "a job",
-                    producer_id: 4_000,
-                    producer_epoch: 8,
-                    committed,
-                })
-            );
-            refuses_every_cut_request(&frame, EndTxnRequest::read);
-        }
     }
 }
 

@@ -5,12 +5,13 @@ use std::ops::Range;
 
 use super::own::{MESSAGE_BYTES, OwnAnswer, OwnTopics, cut};
 use super::{
-    ENDPOINTS, LOG_START, ProduceError, RECORD_ERRORS_FROM, TopicRef, count, is_flexible, known,
-    seal, topic, topic_least,
+    ENDPOINTS, LOG_START, ProduceError, RECORD_ERRORS_FROM, TopicRef, VERSIONS, count, is_flexible,
+    topic, topic_least,
 };
 use crate::protocol::api::ApiKey;
-use crate::protocol::header::{LENGTH_BYTES, response_body};
+use crate::protocol::header::{LENGTH_BYTES, seal};
 use crate::protocol::reader::{Reader, WireError};
+use crate::protocol::walk::{known, response};
 use crate::protocol::writer::Writer;
 
 /// One partition's part of an answer, without its errors by record and its message.
@@ -85,7 +86,7 @@ pub fn throttle_ms(frame: &[u8], version: i16) -> Result<i32, WireError> {
 pub fn has_endpoints(frame: &[u8], version: i16) -> Result<bool, WireError> {
     // Before the field was there, nothing needs a look.
     if version < ENDPOINTS {
-        return known(ApiKey::PRODUCE, version).map(|()| false);
+        return known(ApiKey::PRODUCE, version, &VERSIONS).map(|()| false);
     }
     walk(frame, version, |_| {}).map(|summary| summary.has_endpoints)
 }
@@ -162,7 +163,7 @@ pub fn rewrite_answer(
     out.extend_from_slice(slice(frame, throttle_at..at.position()));
     if version < ENDPOINTS {
         out.extend_from_slice(slice(frame, at.position()..frame.len()));
-        return seal(out);
+        return Ok(seal(out)?);
     }
     let tags_at = at.position();
     let mut fields = 0u32;
@@ -188,7 +189,7 @@ pub fn rewrite_answer(
     } else {
         out.extend_from_slice(slice(frame, tags_at..frame.len()));
     }
-    seal(out)
+    Ok(seal(out)?)
 }
 
 /// Reads the whole of an answer.
@@ -225,8 +226,7 @@ fn walk(
 }
 
 fn body(frame: &[u8], version: i16) -> Result<Reader<'_>, WireError> {
-    known(ApiKey::PRODUCE, version)?;
-    response_body(frame, ApiKey::PRODUCE, version)
+    response(frame, ApiKey::PRODUCE, version, &VERSIONS)
 }
 
 /// Least bytes of a partition's entry.

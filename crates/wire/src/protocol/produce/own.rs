@@ -3,11 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    LOG_START, OwnedTopic, ProduceError, RECORD_ERRORS_FROM, STRING_BYTES, TopicRef, is_flexible,
-    known, seal,
+    LOG_START, OwnedTopic, ProduceError, RECORD_ERRORS_FROM, STRING_BYTES, TopicRef, VERSIONS,
+    is_flexible,
 };
 use crate::protocol::api::ApiKey;
-use crate::protocol::header::LENGTH_BYTES;
+use crate::protocol::header::{LENGTH_BYTES, seal};
+use crate::protocol::walk::known;
 use crate::protocol::writer::Writer;
 
 /// Errors by record in one partition's answer; the caller says in `message` how many more there
@@ -74,7 +75,7 @@ pub fn own_answer(
     let mut at = Writer::new(&mut out, flexible);
     at.i32(0); // throttle time
     at.no_tags();
-    seal(out)
+    Ok(seal(out)?)
 }
 
 /// Own answers by topic, each topic until it is written.
@@ -90,7 +91,7 @@ pub(super) struct OwnTopics<'a> {
 
 impl<'a> OwnTopics<'a> {
     pub(super) fn group(answers: &'a [OwnAnswer], version: i16) -> Result<Self, ProduceError> {
-        known(ApiKey::PRODUCE, version)?;
+        known(ApiKey::PRODUCE, version, &VERSIONS)?;
         let mut own = Self {
             version,
             topics: Vec::new(),

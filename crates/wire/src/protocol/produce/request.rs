@@ -3,9 +3,11 @@
 
 use std::ops::Range;
 
-use super::{ProduceError, TopicRef, count, is_flexible, known, short, topic, topic_least};
-use crate::protocol::header::RequestHeader;
+use super::{ProduceError, TopicRef, VERSIONS, count, is_flexible, short, topic, topic_least};
+use crate::protocol::api::ApiKey;
+use crate::protocol::header::{RequestHeader, length_prefix};
 use crate::protocol::reader::{Reader, WireError};
+use crate::protocol::walk;
 use crate::protocol::writer::Writer;
 
 /// A request to append records, known to be whole and well-formed; its records are not looked at.
@@ -79,8 +81,7 @@ impl<'a> ProduceRequest<'a> {
     /// Cut or malformed, bytes behind the last field, or a version or API that is not read here.
     pub fn read(header: &RequestHeader<'a>, frame: &'a [u8]) -> Result<Self, WireError> {
         let version = header.start.version;
-        known(header.start.api, version)?;
-        let mut at = header.body(frame);
+        let mut at = walk::request(header, frame, ApiKey::PRODUCE, &VERSIONS)?;
         let id_at = at.position();
         let left = at.left();
         let transactional_id = at.nullable_string()?;
@@ -337,9 +338,8 @@ impl Segments {
                 Segment::New(bytes) => bytes.len(),
             })
         });
-        let length = i32::try_from(bytes).map_err(|_| ProduceError::TooLarge { bytes })?;
-        self.list
-            .insert(0, Segment::New(length.to_be_bytes().to_vec()));
+        let length = length_prefix(bytes)?;
+        self.list.insert(0, Segment::New(length.to_vec()));
         Ok(self.list)
     }
 }

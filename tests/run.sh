@@ -14,8 +14,9 @@ tests/e2e/clients/venv.sh >/dev/null
 tests/e2e/clients/venv.sh aiokafka >/dev/null
 tests/e2e/clients/node/node.sh >/dev/null
 tests/e2e/clients/node/node.sh kafkajs >/dev/null
-tests/e2e/clients/java/java.sh 4.4.0 >/dev/null
-tests/e2e/clients/java/java.sh 3.9.2 >/dev/null
+for version in $(cat tests/e2e/clients/java/versions); do
+  tests/e2e/clients/java/java.sh "$version" >/dev/null
+done
 if command -v go >/dev/null; then tests/e2e/clients/kgo/go.sh >/dev/null; fi
 tests/conformance/contracts.sh
 # Said last, where it is seen.

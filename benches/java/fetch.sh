@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Brings what the gateway's bench runs in Java from Maven Central into the user's cache, and prints the
-# directory (jars in libs/, classes beside it): `fetch.sh kroxylicious`, the neighbour, with the few
-# lines that start it, or `fetch.sh kafka-tools`, Kafka's own load. The checksums are those of NAME's
-# checksums.sha256: after a change of its pom.xml run `fetch.sh NAME checksums`, look at the
-# difference, and commit it.
+# Brings what benches run in Java from Maven Central into the user's cache, and prints the directory
+# (jars in libs/, classes and what was in an archive beside it): `fetch.sh apicurio`, the registry's
+# neighbour; `fetch.sh kroxylicious`, the gateway's, with the few lines that start it; or `fetch.sh
+# kafka-tools`, Kafka's own load. The checksums are those of NAME's checksums.sha256: after a change of
+# its pom.xml run `fetch.sh NAME checksums`, look at the difference, and commit it.
 set -euo pipefail
 shopt -s nullglob
-name=${1:?which: kroxylicious or kafka-tools}
+name=${1:?which: apicurio, kroxylicious or kafka-tools}
 cd "$(dirname "$0")/$name"
 here=$PWD
 
@@ -16,7 +16,7 @@ app=$cache/$mark
 
 say() { printf '%s: %s\n' "$name" "$*" >&2; }
 
-# copy DIR : the jars as Maven Central has them.
+# copy DIR : jars and archives as Maven Central has them.
 copy() {
   command -v mvn >/dev/null || { say "mvn is needed: install maven (Debian, Ubuntu: apt-get install maven)"; exit 1; }
   say "fetching from Maven Central"
@@ -35,7 +35,7 @@ flock 9
 if [ "${2:-}" = checksums ]; then
   part=$(mktemp -d "$cache/part.XXXXXX")
   copy "$part"
-  (cd "$part/libs" && sha256sum -- *.jar) >checksums.sha256
+  (cd "$part/libs" && sha256sum -- *) >checksums.sha256
   rm -rf "$part"
   exit 0
 fi
@@ -50,6 +50,10 @@ if [ ! -d "$app" ]; then
     say "what Maven fetched does not match checksums.sha256; nothing was kept"
     exit 1
   }
+  for archive in "$part"/libs/*.tar.gz; do
+    tar xzf "$archive" -C "$part"
+    rm "$archive"
+  done
   for source in *.java; do
     javac -cp "$part/libs/*" -d "$part" "$source" >&2
   done

@@ -2,8 +2,11 @@
 
 pub mod freshness;
 pub mod gateway;
+mod java;
 pub mod pipeline;
+mod process;
 pub mod produce;
+mod product;
 pub mod records;
 pub mod registry;
 pub mod table;

@@ -16,15 +16,14 @@ use meshwork_client::{Feed, FeedKind, Input, JsonRows, MeshProducer, ProducerOpt
 use meshwork_dev_kafka::{DevKafka, DevKafkaOptions};
 use meshwork_kafka::{Admin, KafkaConfig, NewTopic};
 use meshwork_model::mesh::ProductAnnouncement;
-use meshwork_model::mesh::announcement::{
-    EnforcementMode, ProductStatus, RegisteredSchema, TagMode,
-};
+use meshwork_model::mesh::announcement::{EnforcementMode, TagMode};
 use meshwork_model::name::{SchemaId, Urn};
 use meshwork_model::time::Timestamp;
 use meshwork_registry_client::{RegistryClient, RegistryClientConfig};
 
+use crate::product::Product;
 use crate::records;
-use crate::table::{Line, median};
+use crate::table::{Line, Outcome, median};
 
 /// Records a run: half a second or more of full speed.
 const RECORDS: i64 = 150_000;
@@ -33,6 +32,7 @@ const RUNS: usize = 5;
 /// 2013-01-01T05:00Z.
 const START_MS: i64 = 1_357_016_400_000;
 const PARTITIONS: i32 = 4;
+const URN: &str = "urn:meshwork:bench:orders:v1";
 
 /// Measures both.
 ///
@@ -69,7 +69,7 @@ pub fn run() -> Result<Vec<Line>> {
         name: format!("produce: 1 KB records, {what}"),
         figure: format!("{mesh:.0}/s, {:.2} of {plain:.0}/s", mesh / plain),
         goal: format!("at least {goal} of {than}"),
-        outcome: (mesh >= goal * plain).into(),
+        outcome: Outcome::at_least(mesh, goal * plain),
     };
     Ok(vec![
         line(
@@ -100,7 +100,7 @@ struct Bench {
 impl Bench {
     async fn prepare(kafka: &DevKafka) -> Result<Self> {
         let kafka = KafkaConfig::new(kafka.bootstrap_servers());
-        let urn: Urn = "urn:meshwork:bench:orders:v1".parse()?;
+        let urn: Urn = URN.parse()?;
         let plain_topic = "bench.plain".to_owned();
         let admin = Admin::new(&kafka)?;
         for topic in [urn.topic(), plain_topic.clone()] {
@@ -120,40 +120,16 @@ impl Bench {
                     .to_owned(),
             ),
         ])?;
-        let now = Timestamp::from_millis(START_MS);
         let id = SchemaId::new(1)?;
-        let product = ProductAnnouncement {
-            topic: urn.topic(),
-            domain: "bench".to_owned(),
-            product: "orders".to_owned(),
-            version: "1.0.0".to_owned(),
-            status: ProductStatus::Active,
-            announced_at: now,
-            changed_at: now,
-            owner: "bench".to_owned(),
-            description: None,
-            tags: vec![],
-            contract: String::new(),
-            contract_digest: String::new(),
-            value_schema: RegisteredSchema {
-                subject: urn.value_subject(),
-                id: id.as_i32(),
-                guid: String::new(),
-                schema: records::SCHEMA.to_owned(),
-            },
-            key_schema: None,
-            key_columns: vec!["id".to_owned()],
-            compatibility: "BACKWARD".to_owned(),
+        let product = Product {
+            urn: URN,
+            schema: records::SCHEMA,
+            id,
             partitions: PARTITIONS,
-            retention_ms: None,
-            compacted: false,
             enforcement: EnforcementMode::Quarantine,
             tag: TagMode::Record,
-            event_time: Some("at".to_owned()),
-            inputs: vec![],
-            slos: vec![],
-            urn,
         };
+        let product = product.announcement(Timestamp::from_millis(START_MS))?;
         Ok(Self {
             registry: RegistryClient::new(&RegistryClientConfig::new(url))?,
             kafka,

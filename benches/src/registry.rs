@@ -48,8 +48,8 @@ pub fn run() -> Result<Vec<Line>> {
     lines.push(Line {
         name: "registry: verdict, 200 fields, 50 versions, transitive".to_owned(),
         figure: format!("p50 {}", times(&verdict)),
-        goal: "p50 under 5 ms".to_owned(),
-        outcome: (verdict.within(0.5) < 5.0).into(),
+        goal: "p50 at most 5 ms".to_owned(),
+        outcome: Outcome::at_most(verdict.within(0.5), 5.0),
     });
     match (&apicurio, &reads.apicurio, &writes.apicurio) {
         (Some(server), Some(read), Some(written)) => {
@@ -125,7 +125,7 @@ fn against_bare(reads: &reads::Reads) -> Line {
             bare.within(0.99)
         ),
         goal: "at least 0.7 of a bare axum route".to_owned(),
-        outcome: (ratio >= 0.7).into(),
+        outcome: Outcome::at_least(ratio, 0.7),
     }
 }
 
@@ -137,13 +137,13 @@ fn registering(writes: &writes::Writes) -> [Line; 3] {
             name: "registry: registering from 128 connections".to_owned(),
             figure: format!("{:.0}/s, p50 {}", writes.ours.rate(), times(&writes.ours)),
             goal: "at least 1500/s, acks=all".to_owned(),
-            outcome: (writes.ours.rate() >= 1_500.0).into(),
+            outcome: Outcome::at_least(writes.ours.rate(), 1_500.0),
         },
         Line {
             name: "registry: registering from one connection".to_owned(),
             figure: format!("p50 {}", times(&writes.one)),
-            goal: "p50 under 30 ms".to_owned(),
-            outcome: (writes.one.within(0.5) < 30.0).into(),
+            goal: "p50 at most 30 ms".to_owned(),
+            outcome: Outcome::at_most(writes.one.within(0.5), 30.0),
         },
         Line {
             name: format!("registry: {:.0} reads/s while 128 register", writes::PACE),
@@ -157,32 +157,32 @@ fn registering(writes: &writes::Writes) -> [Line; 3] {
                 free_alone.rate(),
             ),
             goal: "at least 0.95 of the paced rate".to_owned(),
-            outcome: (meanwhile.rate() >= 0.95 * alone.rate()).into(),
+            outcome: Outcome::at_least(meanwhile.rate() / alone.rate(), 0.95),
         },
     ]
 }
 
 fn beside(what: &str, ours: &Measured, theirs: &Measured) -> Line {
+    let times_theirs = ours.rate() / theirs.rate();
     Line {
         name: format!("registry: {what}, Apicurio {} beside", apicurio::VERSION),
         figure: format!(
-            "{:.1} times {:.0}/s, p50 {}; ours p50 {}",
-            ours.rate() / theirs.rate(),
+            "{times_theirs:.1} times {:.0}/s, p50 {}; ours p50 {}",
             theirs.rate(),
             times(theirs),
             times(ours)
         ),
         goal: "faster".to_owned(),
-        outcome: (ours.rate() > theirs.rate()).into(),
+        outcome: Outcome::at_least(times_theirs, 1.0),
     }
 }
 
 fn memory(ours: &Server, apicurio: &Server) -> Result<Line> {
-    let (ours, theirs) = (ours.memory()?, apicurio.memory()?);
+    let (ours, theirs) = (ours.process.memory()?, apicurio.process.memory()?);
     Ok(Line {
         name: format!("registry: memory, Apicurio {} beside", apicurio::VERSION),
         figure: format!("{:.0} MiB beside {:.0} MiB", ours.now, theirs.now),
         goal: "less".to_owned(),
-        outcome: (ours.now < theirs.now).into(),
+        outcome: Outcome::at_most(ours.now, theirs.now),
     })
 }

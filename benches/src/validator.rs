@@ -10,7 +10,7 @@ use meshwork_avro::{Schema, Validator};
 use meshwork_client::json::JsonForm;
 use serde::de::IgnoredAny;
 
-use crate::table::{Line, median};
+use crate::table::{Line, Outcome, median};
 
 /// Rounds of all contenders in turn; the ratios are the medians of the rounds'.
 const ROUNDS: usize = 15;
@@ -97,13 +97,13 @@ fn measure(case: &Case, lines: &mut Vec<Line>) -> Result<()> {
         name: format!("{name}: share of apache-avro's decoding"),
         figure: format!("{to_apache:.3} ({ours:.0} ns of {apache:.0} ns)"),
         goal: "at most 0.100".to_owned(),
-        outcome: (to_apache <= 0.1).into(),
+        outcome: Outcome::at_most(to_apache, 0.1),
     });
     lines.push(Line {
         name: format!("{name}: share of serde_avro_fast's skipping"),
         figure: format!("{to_skipping:.3} ({ours:.0} ns of {skipping:.0} ns)"),
         goal: "at most 1.000".to_owned(),
-        outcome: (to_skipping <= 1.0).into(),
+        outcome: Outcome::at_most(to_skipping, 1.0),
     });
     Ok(())
 }

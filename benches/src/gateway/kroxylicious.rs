@@ -5,8 +5,8 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::java;
-use super::process::Proxy;
+use super::proxy::Proxy;
+use crate::java;
 
 /// A filter on the topic that JSON goes to.
 const JSON: &str = r"filterDefinitions:

@@ -7,10 +7,10 @@ use anyhow::{Context, Result};
 use meshwork_wire::Codec;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::process::Proxy;
+use super::proxy::Proxy;
 use super::world::World;
 use super::{Case, Ladder, ROUNDS, Rung, load};
-use crate::table::{Line, median};
+use crate::table::{Line, Outcome, median, within};
 
 const CASE: Case = Case {
     small: false,
@@ -44,8 +44,8 @@ pub(super) async fn added(ladder: &Ladder) -> Result<Vec<Line>> {
         for (rung, (middle, slow)) in RUNGS.into_iter().zip(&mut all) {
             let address = ladder.address(rung).context("no such rung")?;
             let times = load::paced(address, &CASE.requests(rung)?, rate, SPAN).await?;
-            middle.push(within(&times, 0.5));
-            slow.push(within(&times, 0.99));
+            middle.push(within(&times, 0.5).context("no answer")?);
+            slow.push(within(&times, 0.99).context("no answer")?);
         }
     }
     let [direct, pass, observe] = all.map(|(middle, slow)| (median(middle), median(slow)));
@@ -62,21 +62,10 @@ pub(super) async fn added(ladder: &Ladder) -> Result<Vec<Line>> {
                 direct.0, direct.1
             ),
             goal: "p99 at most 1 ms".to_owned(),
-            outcome: (slow <= 1.0).into(),
+            outcome: Outcome::at_most(slow, 1.0),
         }
     };
     Ok(vec![line(Rung::Pass, pass), line(Rung::Observe, observe)])
-}
-
-fn within(times: &[f64], part: f64) -> f64 {
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a place in the list"
-    )]
-    let at = ((times.len() as f64 * part) as usize).min(times.len().saturating_sub(1));
-    times.get(at).copied().unwrap_or(0.0)
 }
 
 /// A gateway of its own, each of whose connections has sent a batch and has nothing more to say.
@@ -91,7 +80,7 @@ pub(super) async fn memory(world: &World, dir: &Path) -> Result<Line> {
         &dir.join("memory"),
     )
     .await?;
-    let empty = proxy.memory()?;
+    let empty = proxy.process.memory()?.now;
     let requests = CASE.requests(Rung::Observe)?;
     let mut open = load::idle(proxy.address, IDLE).await?;
     for (stream, request) in open.iter_mut().zip(requests.iter().cycle()) {
@@ -99,13 +88,14 @@ pub(super) async fn memory(world: &World, dir: &Path) -> Result<Line> {
         let length = stream.read_i32().await?;
         let mut answer = vec![0; usize::try_from(length)?];
         stream.read_exact(&mut answer).await?;
+        load::check(&answer)?;
     }
     tokio::time::sleep(LEFT_ALONE).await;
-    let full = proxy.memory()?;
+    let full = proxy.process.memory()?.now;
     Ok(Line {
         name: format!("gateway: memory, {IDLE} idle connections that have produced"),
         figure: format!("{full:.0} MiB; without them {empty:.0}"),
         goal: "at most 64 MiB".to_owned(),
-        outcome: (full <= 64.0).into(),
+        outcome: Outcome::at_most(full, 64.0),
     })
 }

@@ -209,7 +209,11 @@ async fn receive(
     Ok(())
 }
 
-fn check(frame: &[u8]) -> Result<()> {
+/// That an answer is to our request, and says yes.
+///
+/// # Errors
+/// It is not, or the batch is refused.
+pub(super) fn check(frame: &[u8]) -> Result<()> {
     ensure!(
         frame.first_chunk() == Some(&CORRELATION_ID.to_be_bytes()),
         "an answer to something else"

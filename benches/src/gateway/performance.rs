@@ -7,7 +7,8 @@ use anyhow::{Context, Result, ensure};
 use meshwork_wire::Codec;
 use tokio::process::Command;
 
-use super::{Case, Ladder, ROUNDS, Rung, java, world};
+use super::{Case, Ladder, ROUNDS, Rung, world};
+use crate::java;
 use crate::table::{Line, Outcome, median};
 
 /// Records of a run: a few seconds.
@@ -52,7 +53,7 @@ pub(super) async fn agrees(ladder: &Ladder) -> Result<Line> {
         name,
         figure: format!("{theirs:.2} of {:.0} MB/s; ours {ours:.2}", median(rates)),
         goal,
-        outcome: ((theirs - ours).abs() <= APART).into(),
+        outcome: Outcome::at_most((theirs - ours).abs(), APART),
     })
 }
 

@@ -9,18 +9,16 @@ use meshwork_dev_kafka::{DevKafka, DevKafkaOptions};
 use meshwork_kafka::{
     Admin, BoxedDelivery, KafkaConfig, NewTopic, OutRecord, Producer, ProducerOptions, control,
 };
-use meshwork_model::mesh::announcement::{
-    EnforcementMode, ProductStatus, RegisteredSchema, TagMode,
-};
+use meshwork_model::mesh::announcement::{EnforcementMode, TagMode};
 use meshwork_model::mesh::{MeshSchema, ProductAnnouncement};
 use meshwork_model::name::{SchemaId, Urn};
-use meshwork_model::time::{Clock as _, Timestamp, WallClock};
+use meshwork_model::time::{Clock as _, WallClock};
 use meshwork_model::topic::ControlTopic;
 use meshwork_registry_client::MeshWriter;
 
 use super::frame::Content;
 use crate::produce::registry;
-use crate::records;
+use crate::{product, records};
 
 /// A partition for each connection.
 pub(super) const PARTITIONS: i32 = 16;
@@ -182,39 +180,14 @@ impl Product {
     }
 
     fn announcement(self) -> Result<ProductAnnouncement> {
-        let urn: Urn = self.urn.parse()?;
-        let now: Timestamp = WallClock.now();
-        Ok(ProductAnnouncement {
-            topic: urn.topic(),
-            domain: urn.name().domain().to_owned(),
-            product: urn.name().product().to_owned(),
-            version: "1.0.0".to_owned(),
-            status: ProductStatus::Active,
-            announced_at: now,
-            changed_at: now,
-            owner: "bench".to_owned(),
-            description: None,
-            tags: vec![],
-            contract: String::new(),
-            contract_digest: String::new(),
-            value_schema: RegisteredSchema {
-                subject: urn.value_subject(),
-                id: self.id()?.as_i32(),
-                guid: String::new(),
-                schema: self.schema().to_owned(),
-            },
-            key_schema: None,
-            key_columns: vec!["id".to_owned()],
-            compatibility: "BACKWARD".to_owned(),
+        let product = product::Product {
+            urn: self.urn,
+            schema: self.schema(),
+            id: self.id()?,
             partitions: PARTITIONS,
-            retention_ms: None,
-            compacted: false,
             enforcement: EnforcementMode::Reject,
             tag: self.tag,
-            event_time: Some("at".to_owned()),
-            inputs: vec![],
-            slos: vec![],
-            urn,
-        })
+        };
+        product.announcement(WallClock.now())
     }
 }

@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
+use meshwork_dev_kafka::free_ports;
 
-use super::server::{Server, free_port};
+use super::server::Server;
+use crate::java::fetch;
 
-/// The version that `benches/apicurio/fetch.sh` brings.
+/// The version that `benches/java/apicurio/pom.xml` names.
 pub(super) const VERSION: &str = "3.3.3";
 
 /// Where Apicurio has Confluent's API.
@@ -24,8 +26,8 @@ pub(super) fn start(dir: &Path) -> Result<Option<Server>> {
     let Some(java) = java() else {
         return Ok(None);
     };
-    let app = fetch()?;
-    let port = free_port()?;
+    let app = fetch("apicurio")?;
+    let port = free_ports(1)?.pop().context("no port")?;
     let mut command = Command::new(java);
     command
         .current_dir(&app)
@@ -80,17 +82,6 @@ fn major(said: &str) -> Option<u32> {
     digits.parse().ok()
 }
 
-fn fetch() -> Result<PathBuf> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("apicurio/fetch.sh");
-    let output = Command::new(&script)
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .with_context(|| format!("can't run {}", script.display()))?;
-    ensure!(output.status.success(), "{} failed", script.display());
-    Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,7 +96,7 @@ mod tests {
 
     #[test]
     fn the_version_is_the_one_that_is_fetched() {
-        let script = include_str!("../../apicurio/fetch.sh");
-        assert!(script.contains(&format!("version={VERSION}\n")));
+        let pom = include_str!("../../java/apicurio/pom.xml");
+        assert!(pom.contains(&format!("-app</artifactId>\n      <version>{VERSION}<")));
     }
 }

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::wire::Head;
+use crate::table::within;
 
 /// Longest that one answer may take: above every time limit of the servers.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -50,20 +51,10 @@ impl Measured {
         answers / self.took.as_secs_f64().max(f64::MIN_POSITIVE)
     }
 
-    /// The time within which that part of the answers came, ms; 0 if there are none.
+    /// The time within which that part of the answers came, ms; no number if there are none.
     #[must_use]
     pub(super) fn within(&self, part: f64) -> f64 {
-        #[expect(
-            clippy::cast_precision_loss,
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a place in the list"
-        )]
-        let at =
-            ((self.times.len() as f64 * part) as usize).min(self.times.len().saturating_sub(1));
-        self.times
-            .get(at)
-            .map_or(0.0, |us| f64::from(*us) / 1_000.0)
+        within(&self.times, part).map_or(f64::NAN, |us| f64::from(us) / 1_000.0)
     }
 
     /// Answers in all.
@@ -291,7 +282,7 @@ mod tests {
         assert!((measured.rate() - 50.0).abs() < 1e-9);
         assert!((measured.within(0.5) - 51.0).abs() < 1e-9);
         assert!((measured.within(0.99) - 100.0).abs() < 1e-9);
-        assert!(Measured::default().within(0.99).abs() < 1e-9);
+        assert!(Measured::default().within(0.99).is_nan());
     }
 
     #[test]

@@ -1,16 +1,18 @@
-//! Servers that are measured: each a process of its own, ended with the bench.
+//! Servers that are measured.
 
-use std::fs::{self, File};
-use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
+use meshwork_dev_kafka::free_ports;
 use serde::Deserialize;
 
 use super::load::ask;
 use super::wire;
+use crate::process::{Process, meshwork};
 
 /// Longest start of a server: twice the goal of the slowest.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -18,21 +20,11 @@ const PATIENCE: Duration = Duration::from_secs(180);
 /// A server process.
 #[derive(Debug)]
 pub(super) struct Server {
-    child: Child,
-    log: PathBuf,
+    pub(super) process: Process,
     /// Where it answers.
     pub(super) address: SocketAddr,
     /// From its start to its first answer.
     pub(super) ready_after: Duration,
-}
-
-/// Memory of a process, MiB.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Memory {
-    /// Resident now.
-    pub(super) now: f64,
-    /// The most that was ever resident.
-    pub(super) peak: f64,
 }
 
 /// What `meshwork run` writes to its `--addresses-file`.
@@ -56,7 +48,7 @@ impl Server {
             &config,
             format!("registry:\n  service:\n    topic: \"{topic}\"\n"),
         )?;
-        let mut command = Command::new(beside("meshwork")?);
+        let mut command = Command::new(meshwork()?);
         command
             .arg("--config")
             .arg(&config)
@@ -88,7 +80,7 @@ impl Server {
         fs::create_dir_all(dir)?;
         let file = dir.join("answer.json");
         fs::write(&file, answer)?;
-        let port = free_port()?;
+        let port = free_ports(1)?.pop().context("no port")?;
         let mut command = Command::new(std::env::current_exe()?);
         command
             .arg(super::bare::ARGUMENT)
@@ -108,102 +100,32 @@ impl Server {
     }
 
     fn start(
-        mut command: Command,
+        command: Command,
         dir: &Path,
         find: impl Fn() -> Option<SocketAddr>,
         path: &str,
     ) -> Result<Self> {
-        let log = dir.join("log");
-        let out = File::create(&log)?;
         let started = Instant::now();
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(out.try_clone()?)
-            .stderr(out)
-            .spawn()
-            .with_context(|| format!("can't run {}", command.get_program().display()))?;
-        let mut server = Self {
-            child,
-            log,
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
-            ready_after: Duration::ZERO,
-        };
+        let mut process = Process::start(command, dir)?;
         let request = wire::request("GET", path, None);
         loop {
-            if let Some(address) = find() {
-                server.address = address;
-                if ask(address, &request).is_ok() {
-                    server.ready_after = started.elapsed();
-                    return Ok(server);
-                }
+            if let Some(address) = find()
+                && ask(address, &request).is_ok()
+            {
+                let ready_after = started.elapsed();
+                return Ok(Self {
+                    process,
+                    address,
+                    ready_after,
+                });
             }
-            if let Some(status) = server.child.try_wait()? {
-                bail!("a server ended with {status}: {}", server.said());
-            }
-            if started.elapsed() > PATIENCE {
-                bail!(
-                    "a server is not ready after {PATIENCE:?}: {}",
-                    server.said()
-                );
-            }
+            process.runs()?;
+            ensure!(
+                started.elapsed() < PATIENCE,
+                "a server is not ready after {PATIENCE:?}: {}",
+                process.said()
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
     }
-
-    /// The last that it logged.
-    fn said(&self) -> String {
-        let text = fs::read(&self.log).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
-        let lines: Vec<&str> = text.lines().collect();
-        lines
-            .get(lines.len().saturating_sub(10)..)
-            .unwrap_or_default()
-            .join("\n")
-    }
-
-    /// Its memory, as the kernel counts it.
-    ///
-    /// # Errors
-    /// It has ended, or this is no Linux.
-    pub(super) fn memory(&self) -> Result<Memory> {
-        let file = format!("/proc/{}/status", self.child.id());
-        let text = fs::read_to_string(&file).with_context(|| format!("can't read {file}"))?;
-        let field = |name: &str| -> Option<f64> {
-            let line = text.lines().find(|line| line.starts_with(name))?;
-            let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
-            Some(kib / 1024.0)
-        };
-        match (field("VmRSS:"), field("VmHWM:")) {
-            (Some(now), Some(peak)) => Ok(Memory { now, peak }),
-            _ => bail!("{file} does not tell the memory"),
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // As on `kill -9`.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A program that cargo has built beside this one.
-fn beside(name: &str) -> Result<PathBuf> {
-    let program = std::env::current_exe()?.with_file_name(name);
-    if !program.exists() {
-        bail!(
-            "{} is not built: run `cargo build --release -p meshwork` first, as `make bench` does",
-            program.display()
-        );
-    }
-    Ok(program)
-}
-
-/// A port that was free a moment ago, for servers that can't say which one they took.
-///
-/// # Errors
-/// There is none.
-pub(super) fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

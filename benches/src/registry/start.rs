@@ -12,7 +12,8 @@ use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
 use serde_json::json;
 
 use super::schemas::grown;
-use super::server::{Memory, Server};
+use super::server::Server;
+use crate::process::Memory;
 
 const SUBJECTS: usize = 100_000;
 const VERSIONS: usize = 10;
@@ -57,7 +58,7 @@ fn start(kafka: &str, dir: &Path) -> Result<Start> {
     let server = Server::registry(kafka, TOPIC, dir, &newest)?;
     Ok(Start {
         took: server.ready_after,
-        memory: server.memory()?,
+        memory: server.process.memory()?,
     })
 }
 

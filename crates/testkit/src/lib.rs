@@ -9,12 +9,16 @@ mod cluster;
 mod other_registry;
 mod pki;
 mod records;
+#[cfg(feature = "registry")]
+mod registry;
 mod secure;
 mod wait;
 
 pub use cluster::{Cluster, kafka};
-pub use meshwork_dev_kafka::Nodes;
+pub use meshwork_dev_kafka::{Nodes, free_ports};
 pub use other_registry::OtherRegistry;
 pub use pki::{Pair, Pki};
+#[cfg(feature = "registry")]
+pub use registry::{mesh_writer, registry, registry_url};
 pub use secure::{PASSWORD, Secure, secure_kafka};
 pub use wait::{DEADLINE, unique, wait_for, wait_until};

@@ -13,3 +13,4 @@ mod port;
 pub use cluster::{DevKafka, DevKafkaOptions, Listener, Nodes};
 pub use error::DevKafkaError;
 pub use kit::{KAFKA_VERSION, fetch};
+pub use port::{free as free_ports, free_in_a_row as free_ports_in_a_row};

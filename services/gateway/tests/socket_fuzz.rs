@@ -10,6 +10,8 @@
     reason = "tests fail by panicking"
 )]
 
+#[path = "socket_fuzz/honest.rs"]
+mod honest;
 #[path = "gateway/mesh.rs"]
 #[allow(dead_code, reason = "shared with the other tests, which use all of it")]
 mod mesh;
@@ -20,13 +22,7 @@ mod raw;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
-use kafka_protocol::messages::{
-    ApiKey, ApiVersionsRequest, ApiVersionsResponse, FetchRequest, FindCoordinatorRequest,
-    JoinGroupRequest, MetadataRequest, OffsetCommitRequest, RequestHeader, SaslHandshakeRequest,
-    SyncGroupRequest, TxnOffsetCommitRequest,
-};
-use kafka_protocol::protocol::{Encodable, HeaderVersion, StrBytes};
+use kafka_protocol::messages::{ApiKey, ApiVersionsRequest, ApiVersionsResponse};
 use meshwork_gateway::Config;
 use meshwork_model::mesh::announcement::EnforcementMode;
 use meshwork_model::units::{ByteSize, HumanDuration};
@@ -35,7 +31,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use mesh::{Gateway, Product};
-use raw::{Raw, batch, idempotent, produce_request};
+use raw::{Raw, batch};
 
 /// Connections without `MESHWORK_FUZZ_SECONDS`.
 const CONNECTIONS: u64 = 2_000;
@@ -69,7 +65,7 @@ async fn nothing_that_a_client_sends_panics_or_grows() {
         .unwrap_or_else(|| fastrand::u64(..));
     println!("MESHWORK_FUZZ_SEED={seed}");
     let mut random = fastrand::Rng::with_seed(seed);
-    let honest = honest(&product);
+    let honest = honest::requests(&product, &gateway).await;
     // What one round allocates for good is allocated before it is measured.
     for _ in 0..200 {
         attack(&gateway.address, &damaged(&mut random, &honest), 0).await;
@@ -127,77 +123,6 @@ async fn attack(address: &str, bytes: &[u8], cut: usize) {
     let mut sink = vec![0; 64 << 10];
     let read = async { while stream.read(&mut sink).await.is_ok_and(|n| n > 0) {} };
     let _ = tokio::time::timeout(Duration::from_secs(20), read).await;
-}
-
-/// Requests as clients send them.
-fn honest(product: &Product) -> Vec<Vec<u8>> {
-    fn frame<R: Encodable + HeaderVersion>(api: ApiKey, version: i16, request: &R) -> Vec<u8> {
-        let header = RequestHeader::default()
-            .with_request_api_key(api as i16)
-            .with_request_api_version(version)
-            .with_correlation_id(7)
-            .with_client_id(Some(StrBytes::from_static_str("fuzz")));
-        let mut frame = BytesMut::new();
-        header
-            .encode(&mut frame, R::header_version(version))
-            .unwrap();
-        request.encode(&mut frame, version).unwrap();
-        let mut message = u32::try_from(frame.len()).unwrap().to_be_bytes().to_vec();
-        message.extend_from_slice(&frame);
-        message
-    }
-    let mut all = Vec::new();
-    for codec in Codec::ALL {
-        let values = vec![product.flight("some flight"); 20];
-        let plain = batch(codec, &values);
-        let sequenced = idempotent(plain.clone(), 77, 0, 0);
-        for version in [3, 8, 9, 12] {
-            for batch in [&plain, &sequenced] {
-                all.push(frame(
-                    ApiKey::Produce,
-                    version,
-                    &produce_request(product.topic(), batch),
-                ));
-            }
-        }
-    }
-    for version in [0, 4, 9, 12, 13] {
-        let request = MetadataRequest::default();
-        all.push(frame(ApiKey::Metadata, version, &request));
-    }
-    for version in [4, 7, 12, 15] {
-        all.push(frame(ApiKey::Fetch, version, &FetchRequest::default()));
-    }
-    for version in [0, 3, 4] {
-        all.push(frame(
-            ApiKey::ApiVersions,
-            version,
-            &ApiVersionsRequest::default(),
-        ));
-    }
-    all.push(frame(
-        ApiKey::FindCoordinator,
-        4,
-        &FindCoordinatorRequest::default(),
-    ));
-    all.push(frame(
-        ApiKey::OffsetCommit,
-        8,
-        &OffsetCommitRequest::default(),
-    ));
-    all.push(frame(
-        ApiKey::TxnOffsetCommit,
-        3,
-        &TxnOffsetCommitRequest::default(),
-    ));
-    all.push(frame(ApiKey::JoinGroup, 9, &JoinGroupRequest::default()));
-    all.push(frame(ApiKey::SyncGroup, 5, &SyncGroupRequest::default()));
-    all.push(frame(
-        ApiKey::SaslHandshake,
-        1,
-        &SaslHandshakeRequest::default(),
-    ));
-    all
 }
 
 /// A few of them one behind the other, damaged.

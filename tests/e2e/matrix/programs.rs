@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -9,6 +10,12 @@ use tokio::process::Command;
 
 /// Longest that a program may take: beyond the deadlines inside them.
 const DEADLINE: Duration = Duration::from_secs(300);
+
+/// Names of Java's clients, newest first.
+static JAVA: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let versions = include_str!("../clients/java/versions").lines();
+    versions.map(|version| format!("java-{version}")).collect()
+});
 
 /// A stock client, pinned where its program says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,8 +51,8 @@ impl Client {
     /// Its name, which is its `client.id` too.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Java4 => "java-4.4.0",
-            Self::Java3 => "java-3.9.2",
+            Self::Java4 => &JAVA[0],
+            Self::Java3 => &JAVA[1],
             Self::Confluent => "confluent-kafka-python",
             Self::Kcat => "kcat",
             Self::Kafkajs => "kafkajs",

@@ -3,7 +3,7 @@
 //! all is there, in order, and each client was told so.
 
 use meshwork_kafka::{KafkaConfig, OutRecord, Producer, ProducerOptions};
-use meshwork_testkit::{DEADLINE, wait_for};
+use meshwork_testkit::{DEADLINE, free_ports, wait_for};
 use serde_json::json;
 
 use crate::kcat;
@@ -123,12 +123,7 @@ async fn what_is_put_off_arrives_in_order_once_the_registry_is_back() {
     // A registry and a gateway of this test's own: the others go on with theirs.
     let servers = mesh.kafka.bootstrap_servers();
     let registry_dir = mesh.dir.path().join("away-registry");
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let at = format!("127.0.0.1:{port}");
+    let at = format!("127.0.0.1:{}", free_ports(1).unwrap()[0]);
     let url = format!("http://{at}");
     let registry = Process::start(
         &registry_dir,

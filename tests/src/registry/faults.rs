@@ -40,12 +40,15 @@ pub struct Struck {
     pub held: Duration,
 }
 
+/// Whether so much was struck.
+type Enough = dyn Fn(&[Struck]) -> bool + Send + Sync;
+
 /// Faults by chance.
 pub struct Faults {
     mesh: Arc<Mesh>,
     began: Instant,
     until: Instant,
-    enough: Box<dyn Fn(&[Struck]) -> bool + Send + Sync>,
+    enough: Box<Enough>,
     struck: Mutex<Vec<Struck>>,
 }
 

@@ -2,7 +2,6 @@
 //! port and its data.
 
 use std::fs::{File, OpenOptions};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Sender, channel};
@@ -10,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use meshwork_testkit::free_ports;
 use parking_lot::Mutex;
 
 use crate::demo::meshwork;
@@ -52,10 +52,9 @@ impl Instance {
     /// The directory can't be written, or there is no free port.
     pub fn new(number: usize, dir: &Path, topic: &str, bootstrap_servers: &str) -> Result<Self> {
         std::fs::create_dir_all(dir)?;
-        // Free now; it stays this instance's through its restarts.
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        // What the registry registers for itself is no part of the history that is judged.
-        let service = serde_json::json!({ "topic": topic, "announce_changes": false });
+        // It stays this instance's through its restarts.
+        let port = free_ports(1)?.pop().context("no port")?;
+        let service = serde_json::json!({ "topic": topic });
         let config = serde_json::json!({ "registry": { "service": service } });
         // JSON is YAML.
         std::fs::write(dir.join("meshwork.yaml"), config.to_string())?;

@@ -15,9 +15,7 @@ use meshwork_model::mesh::{ProductAnnouncement, ProductChange};
 use meshwork_model::product::Product;
 use meshwork_model::time::{Clock, Timestamp};
 use meshwork_registry_client::MeshReader;
-use meshwork_testkit::{unique, wait_for, wait_until};
-
-use crate::mesh::registry;
+use meshwork_testkit::{registry, unique, wait_for, wait_until};
 
 const SCHEMA: &str = r#"{"type": "record", "name": "Order", "fields": [
   {"name": "id", "type": "string"},

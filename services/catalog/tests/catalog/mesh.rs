@@ -1,59 +1,23 @@
 //! A mesh for tests: real Kafka, the real registry, and announcements as `apply` would write them.
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::Arc;
 
 use meshwork_catalog::{Config, Context, Handle, Service};
-use meshwork_kafka::{OutRecord, control};
+use meshwork_kafka::OutRecord;
 use meshwork_model::mesh::announcement::{
     EnforcementMode, ProductStatus, RegisteredSchema, TagMode,
 };
 use meshwork_model::mesh::change::{Change, ContractChange};
-use meshwork_model::mesh::{MeshRecord, ProductAnnouncement, ProductChange};
+use meshwork_model::mesh::{ProductAnnouncement, ProductChange};
 use meshwork_model::name::Urn;
 use meshwork_model::time::{Timestamp, WallClock};
 use meshwork_model::topic::ControlTopic;
-use meshwork_registry_client::{MeshWriter, RegistryClient, RegistryClientConfig};
+use meshwork_registry_client::MeshWriter;
 use meshwork_telemetry::{Metrics, Readiness};
-use meshwork_testkit::{kafka, unique, wait_for, wait_until};
+use meshwork_testkit::{kafka, mesh_writer, registry, unique, wait_until};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-
-/// URL of the binary's registry, which runs on a thread of its own until the process ends.
-pub(crate) fn registry_url() -> &'static str {
-    static URL: OnceLock<String> = OnceLock::new();
-    URL.get_or_init(|| {
-        let (tell, told) = std::sync::mpsc::channel();
-        let config = kafka().config();
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Runtime::new().unwrap();
-            runtime.block_on(async move {
-                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-                let url = format!("http://{}", listener.local_addr().unwrap());
-                let dir = tempfile::tempdir().unwrap();
-                let context = meshwork_registry::Context {
-                    kafka: config,
-                    data_dir: dir.path().to_owned(),
-                    readiness: Readiness::new(),
-                    metrics: Metrics::new(),
-                };
-                let (service, _) = meshwork_registry::Service::new(
-                    meshwork_registry::Config::default(),
-                    context,
-                    listener,
-                );
-                tell.send(url).unwrap();
-                service.run(CancellationToken::new()).await.unwrap();
-            });
-        });
-        told.recv().unwrap()
-    })
-}
-
-pub(crate) fn registry() -> RegistryClient {
-    RegistryClient::new(&RegistryClientConfig::new(registry_url())).unwrap()
-}
 
 /// A running catalog.
 pub(crate) struct Catalog {
@@ -138,12 +102,9 @@ pub(crate) struct Mesh {
 
 impl Mesh {
     pub(crate) async fn new() -> Self {
-        for topic in [ControlTopic::Catalog, ControlTopic::CatalogChanges] {
-            control::ensure(&kafka().admin(), topic).await.unwrap();
-        }
         Self {
-            announcements: writer(ControlTopic::Catalog).await,
-            changes: writer(ControlTopic::CatalogChanges).await,
+            announcements: mesh_writer(ControlTopic::Catalog).await,
+            changes: mesh_writer(ControlTopic::CatalogChanges).await,
         }
     }
 
@@ -191,25 +152,6 @@ pub(crate) async fn write(topic: ControlTopic, key: &str, value: Option<&[u8]>) 
         ..OutRecord::default()
     };
     kafka().producer().deliver(&record).await.unwrap().offset
-}
-
-async fn writer<T: MeshRecord>(topic: ControlTopic) -> MeshWriter<T> {
-    // The registry answers once it has read its log.
-    let subject = format!("{}-value", topic.name());
-    let client = registry();
-    wait_for("the registry", || {
-        let (client, subject) = (client.clone(), subject.clone());
-        async move {
-            match MeshWriter::<T>::register(&client, &subject).await {
-                Ok(writer) => Some(writer),
-                Err(_) => {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                    None
-                }
-            }
-        }
-    })
-    .await
 }
 
 pub(crate) fn product(urn: &Urn, description: &str) -> ProductAnnouncement {

@@ -5,9 +5,9 @@ use meshwork_catalog::{
 };
 use meshwork_model::mesh::announcement::ProductStatus;
 use meshwork_model::topic::ControlTopic;
-use meshwork_testkit::{DEADLINE, kafka};
+use meshwork_testkit::{DEADLINE, kafka, registry};
 
-use crate::mesh::{Catalog, Mesh, domain, product, registry, urn, write};
+use crate::mesh::{Catalog, Mesh, domain, product, urn, write};
 
 fn of(domain: &str) -> ListRequest {
     ListRequest {

@@ -13,10 +13,8 @@ use meshwork_model::topic::ControlTopic;
 use meshwork_model::units::HumanDuration;
 use meshwork_registry_client::{RegistryClient, RegistryClientConfig};
 use meshwork_telemetry::{Metrics, Readiness};
-use meshwork_testkit::{kafka, wait_until};
+use meshwork_testkit::{kafka, registry_url, wait_until};
 use tokio_util::sync::CancellationToken;
-
-use crate::mesh::registry_url;
 
 /// Set for the child: where it listens, and what it stands on.
 const LISTEN: &str = "MESHWORK_TEST_LISTEN";

@@ -15,10 +15,10 @@ use meshwork_model::mesh::observation::{
 };
 use meshwork_model::time::WallClock;
 use meshwork_telemetry::{Metrics, Readiness};
-use meshwork_testkit::{DEADLINE, kafka, unique, wait_for};
+use meshwork_testkit::{DEADLINE, kafka, registry, unique, wait_for};
 use tokio_util::sync::CancellationToken;
 
-use super::mesh::{Gateway, Product, registry};
+use super::mesh::{Gateway, Product};
 
 /// A product with records that came before anybody looked.
 async fn filled(records: usize) -> Product {

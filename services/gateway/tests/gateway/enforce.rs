@@ -171,7 +171,7 @@ async fn changes_of_a_product_are_followed_live() {
 async fn a_schema_of_another_subject_is_refused() {
     let product = Product::new(EnforcementMode::Reject).await;
     let gateway = Gateway::start(Config::default()).await;
-    let foreign = super::mesh::registry()
+    let foreign = meshwork_testkit::registry()
         .register("elsewhere-value", r#"{"type":"record","name":"Else","fields":[{"name":"id","type":"string"},{"name":"at","type":"long"}]}"#, &[], false)
         .await
         .unwrap();

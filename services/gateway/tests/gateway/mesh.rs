@@ -1,7 +1,6 @@
 //! A mesh for tests: real Kafka, the real registry, gateways, and products.
 
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::Arc;
 
 use meshwork_gateway::{Config, Context, Handle, Service};
 use meshwork_kafka::{
@@ -15,9 +14,9 @@ use meshwork_model::mesh::{ProductAnnouncement, StreamObservation};
 use meshwork_model::name::Urn;
 use meshwork_model::time::{Timestamp, WallClock};
 use meshwork_model::topic::ControlTopic;
-use meshwork_registry_client::{MeshReader, MeshWriter, RegistryClient, RegistryClientConfig};
+use meshwork_registry_client::{MeshReader, RegistryClient};
 use meshwork_telemetry::{Metrics, Readiness};
-use meshwork_testkit::{kafka, unique, wait_for, wait_until};
+use meshwork_testkit::{kafka, mesh_writer, registry, unique, wait_for, wait_until};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -25,38 +24,6 @@ use tokio_util::sync::CancellationToken;
 pub(crate) const FLIGHT: &str = r#"{"type":"record","name":"Flight","namespace":"test","fields":[
     {"name":"id","type":"string"},
     {"name":"at","type":{"type":"long","logicalType":"timestamp-millis"}}]}"#;
-
-/// URL of the binary's registry, which runs on a thread of its own until the process ends.
-pub(crate) fn registry_url() -> &'static str {
-    static URL: OnceLock<String> = OnceLock::new();
-    URL.get_or_init(|| {
-        let (tell, told) = std::sync::mpsc::channel();
-        let config = kafka().config();
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Runtime::new().unwrap();
-            runtime.block_on(async move {
-                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-                let url = format!("http://{}", listener.local_addr().unwrap());
-                let dir = tempfile::tempdir().unwrap();
-                let context = meshwork_registry::Context {
-                    kafka: config,
-                    data_dir: dir.path().to_owned(),
-                    readiness: Readiness::new(),
-                    metrics: Metrics::new(),
-                };
-                let config = meshwork_registry::Config::default();
-                let (service, _) = meshwork_registry::Service::new(config, context, listener);
-                tell.send(url).unwrap();
-                service.run(CancellationToken::new()).await.unwrap();
-            });
-        });
-        told.recv().unwrap()
-    })
-}
-
-pub(crate) fn registry() -> RegistryClient {
-    RegistryClient::new(&RegistryClientConfig::new(registry_url())).unwrap()
-}
 
 /// A running gateway.
 pub(crate) struct Gateway {
@@ -96,7 +63,7 @@ impl Gateway {
         brokers: KafkaConfig,
     ) -> Self {
         // The registry answers once it has read its log.
-        writer::<ProductAnnouncement>(ControlTopic::Catalog).await;
+        mesh_writer::<ProductAnnouncement>(ControlTopic::Catalog).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (readiness, metrics) = (Readiness::new(), Metrics::new());
@@ -158,27 +125,6 @@ impl Gateway {
     }
 }
 
-pub(crate) async fn writer<T: meshwork_model::mesh::MeshRecord>(
-    topic: ControlTopic,
-) -> MeshWriter<T> {
-    control::ensure(&kafka().admin(), topic).await.unwrap();
-    let subject = format!("{}-value", topic.name());
-    let client = registry();
-    wait_for("the registry", || {
-        let (client, subject) = (client.clone(), subject.clone());
-        async move {
-            match MeshWriter::<T>::register(&client, &subject).await {
-                Ok(writer) => Some(writer),
-                Err(_) => {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                    None
-                }
-            }
-        }
-    })
-    .await
-}
-
 /// A product with one partition, its topic created, its schema registered, and announced.
 #[derive(Clone)]
 pub(crate) struct Product {
@@ -192,7 +138,7 @@ impl Product {
 
     pub(crate) async fn with(change: impl FnOnce(&mut ProductAnnouncement)) -> Self {
         // The registry is up once this is known.
-        writer::<ProductAnnouncement>(ControlTopic::Catalog).await;
+        mesh_writer::<ProductAnnouncement>(ControlTopic::Catalog).await;
         let urn: Urn = format!("urn:meshwork:test:{}:v1", unique("flights"))
             .parse()
             .unwrap();
@@ -244,7 +190,7 @@ impl Product {
 
     /// Writes the announcement to `mesh.catalog`, as it is now.
     pub(crate) async fn announce(&self) {
-        let writer = writer::<ProductAnnouncement>(ControlTopic::Catalog).await;
+        let writer = mesh_writer::<ProductAnnouncement>(ControlTopic::Catalog).await;
         let value = writer.encode(&self.announcement).unwrap();
         let key = self.announcement.urn.to_string();
         let record = OutRecord {

@@ -8,12 +8,12 @@ use meshwork_gateway::Config;
 use meshwork_kafka::NewTopic;
 use meshwork_model::mesh::announcement::EnforcementMode;
 use meshwork_registry_client::{RegistryClient, RegistryClientConfig};
-use meshwork_testkit::{kafka, wait_until};
+use meshwork_testkit::{kafka, registry, registry_url, wait_until};
 use meshwork_wire::Codec;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use super::mesh::{Gateway, Product, registry, registry_url};
+use super::mesh::{Gateway, Product};
 use super::raw::{Raw, batch, idempotent, produce_request};
 
 /// A way to the registry that can be cut.

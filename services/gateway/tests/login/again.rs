@@ -2,16 +2,23 @@
 
 use std::time::{Duration, Instant};
 
+use kafka_protocol::messages::{ApiKey, SaslAuthenticateResponse, SaslHandshakeResponse};
 use meshwork_gateway::Config;
 use meshwork_model::mesh::observation::Trust;
-use meshwork_testkit::PASSWORD;
+use meshwork_testkit::{DEADLINE, PASSWORD, wait_for};
 use meshwork_wire::Codec;
 
-use crate::entry::{gateway_at, names, observed, plain, produce, product};
+use crate::entry::{
+    gateway_at, handshake_request, names, observed, plain, plain_token, produce, product,
+    token_request,
+};
+use crate::mesh::Gateway;
 use crate::raw::{Raw, batch, produce_request};
 
 /// Logins after the first: three lifetimes at least.
 const AGAIN: usize = 6;
+/// What the broker answers to a login at the wrong time.
+const ILLEGAL_SASL_STATE: i16 = 34;
 
 #[tokio::test]
 async fn a_producer_logs_in_again_and_goes_on() {
@@ -38,12 +45,50 @@ async fn a_producer_logs_in_again_and_goes_on() {
     // Who does not is closed by the broker, and so by the gateway.
     let good = batch(Codec::None, &[product.flight("a")]);
     let request = produce_request(product.topic(), &good);
+    let until = Instant::now() + DEADLINE;
     loop {
-        raw.send(kafka_protocol::messages::ApiKey::Produce, 9, &request)
-            .await;
+        raw.send(ApiKey::Produce, 9, &request).await;
         if raw.frame().await.is_none() {
             break;
         }
+        assert!(Instant::now() < until, "still open after {DEADLINE:?}");
     }
+    gateway.stop().await;
+}
+
+/// Logs in as `mallory` twice, the second time with another's name sent right behind, before the
+/// broker's yes. The broker refuses to begin a third login within a second of the second, and keeps
+/// the connection. `None`: it took longer than that.
+async fn with_a_name_sent_ahead(gateway: &Gateway) -> Option<Raw> {
+    let mut raw = Raw::connect(&gateway.address).await;
+    assert_eq!(plain(&mut raw, "mallory", PASSWORD).await.error_code, 0);
+    for (user, password) in [("mallory", PASSWORD), ("alice", "not known")] {
+        let asks = handshake_request("PLAIN");
+        raw.send(ApiKey::SaslHandshake, 1, &asks).await;
+        let tells = token_request(plain_token(user, password));
+        raw.send(ApiKey::SaslAuthenticate, 2, &tells).await;
+    }
+    for code in [0, ILLEGAL_SASL_STATE] {
+        let (_, answer): (_, SaslHandshakeResponse) = raw.answer(1).await?;
+        let (_, told): (_, SaslAuthenticateResponse) = raw.answer(2).await?;
+        if (answer.error_code, told.error_code) != (code, code) {
+            return None;
+        }
+    }
+    Some(raw)
+}
+
+#[tokio::test]
+async fn the_brokers_yes_is_to_the_name_that_it_has_looked_at() {
+    let product = product().await;
+    let gateway = gateway_at("SASL", Config::default()).await;
+    let mut raw = wait_for("a third login within a second of the second", || {
+        with_a_name_sent_ahead(&gateway)
+    })
+    .await;
+    produce(&mut raw, &product).await;
+    assert_eq!(names(&product).await, ["mallory"]);
+    let seen = observed(&product, 1).await;
+    assert_eq!(seen, [("mallory".to_owned(), Trust::Principal)]);
     gateway.stop().await;
 }

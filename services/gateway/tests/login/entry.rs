@@ -12,7 +12,7 @@ use meshwork_gateway::Config;
 use meshwork_kafka::{Delivered, KafkaConfig, OutRecord, Producer, ProducerOptions, SendError};
 use meshwork_model::mesh::announcement::EnforcementMode;
 use meshwork_model::mesh::observation::Trust;
-use meshwork_testkit::{Pair, secure_kafka};
+use meshwork_testkit::{Pair, registry, secure_kafka};
 use meshwork_tls::Named;
 use meshwork_wire::Codec;
 use rustls::pki_types::ServerName;
@@ -21,7 +21,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::mesh::{Gateway, Product, header, registry};
+use crate::mesh::{Gateway, Product, header};
 use crate::raw::{Raw, batch};
 
 /// A gateway before one of the broker's listeners.
@@ -108,12 +108,12 @@ where
         .unwrap()
 }
 
-fn token_request(token: Vec<u8>) -> SaslAuthenticateRequest {
+pub(crate) fn token_request(token: Vec<u8>) -> SaslAuthenticateRequest {
     SaslAuthenticateRequest::default().with_auth_bytes(token.into())
 }
 
 /// PLAIN's one token.
-fn plain_token(user: &str, password: &str) -> Vec<u8> {
+pub(crate) fn plain_token(user: &str, password: &str) -> Vec<u8> {
     format!("\0{user}\0{password}").into_bytes()
 }
 

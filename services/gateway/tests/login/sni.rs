@@ -4,11 +4,11 @@ use kafka_protocol::messages::{ApiKey, MetadataRequest, MetadataResponse, Produc
 use meshwork_gateway::{Config, TlsConfig};
 use meshwork_kafka::{NewTopic, control};
 use meshwork_model::topic::ControlTopic;
-use meshwork_testkit::{Cluster, Nodes, Pki, secure_kafka, wait_for};
+use meshwork_testkit::{Cluster, Nodes, Pki, registry, secure_kafka, wait_for};
 use meshwork_wire::Codec;
 
 use crate::entry::connect_tls;
-use crate::mesh::{Gateway, registry};
+use crate::mesh::Gateway;
 use crate::raw::{batch, produce_request};
 
 /// Not leader of this partition.

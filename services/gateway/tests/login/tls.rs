@@ -6,11 +6,11 @@ use kafka_protocol::messages::{ApiKey, MetadataRequest, MetadataResponse};
 use meshwork_gateway::{Config, TlsConfig, UpstreamTlsConfig};
 use meshwork_kafka::KafkaConfig;
 use meshwork_model::mesh::observation::Trust;
-use meshwork_testkit::{PASSWORD, Pair, Pki, kafka, secure_kafka, wait_until};
+use meshwork_testkit::{PASSWORD, Pair, Pki, kafka, registry, secure_kafka, wait_until};
 use tokio::io::AsyncReadExt as _;
 
 use crate::entry::{client, connect_tls, deliver, gateway_at, names, observed, product};
-use crate::mesh::{Gateway, registry};
+use crate::mesh::Gateway;
 use crate::raw::Raw;
 
 /// A gateway's certificates, and those of its clients.

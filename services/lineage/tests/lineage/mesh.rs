@@ -1,10 +1,9 @@
 //! A mesh for tests: real Kafka, the real registry, and what producers and domains would write.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::Arc;
 
-use meshwork_kafka::{KafkaConfig, OutRecord, Producer, control};
+use meshwork_kafka::{KafkaConfig, OutRecord, Producer};
 use meshwork_lineage::{Config, Context, Handle, Service};
 use meshwork_model::mesh::announcement::{
     EnforcementMode, ProductStatus, RegisteredSchema, TagMode,
@@ -13,54 +12,19 @@ use meshwork_model::mesh::observation::{
     ObservationFact, ObservationSource, OffsetRange, PartitionObservation, ProducerCount,
     SourceKind, Trust,
 };
-use meshwork_model::mesh::{MeshRecord, ProductAnnouncement, StreamObservation};
+use meshwork_model::mesh::{ProductAnnouncement, StreamObservation};
 use meshwork_model::name::Urn;
 use meshwork_model::time::{Timestamp, WallClock};
 use meshwork_model::topic::ControlTopic;
 use meshwork_model::units::HumanDuration;
-use meshwork_registry_client::{MeshWriter, RegistryClient, RegistryClientConfig};
+use meshwork_registry_client::{MeshWriter, RegistryClient};
 use meshwork_telemetry::{Metrics, Readiness};
-use meshwork_testkit::{kafka, unique, wait_until};
+use meshwork_testkit::{kafka, mesh_writer, registry, unique, wait_until};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// 2013-01-15T12:00:00Z: when observations of tests begin.
 pub(crate) const NOON: i64 = 1_358_251_200_000;
-
-/// URL of the binary's registry, which runs on a thread of its own until the process ends.
-pub(crate) fn registry_url() -> &'static str {
-    static URL: OnceLock<String> = OnceLock::new();
-    URL.get_or_init(|| {
-        let (tell, told) = std::sync::mpsc::channel();
-        let config = kafka().config();
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Runtime::new().unwrap();
-            runtime.block_on(async move {
-                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-                let url = format!("http://{}", listener.local_addr().unwrap());
-                let dir = tempfile::tempdir().unwrap();
-                let context = meshwork_registry::Context {
-                    kafka: config,
-                    data_dir: dir.path().to_owned(),
-                    readiness: Readiness::new(),
-                    metrics: Metrics::new(),
-                };
-                let (service, _) = meshwork_registry::Service::new(
-                    meshwork_registry::Config::default(),
-                    context,
-                    listener,
-                );
-                tell.send(url).unwrap();
-                service.run(CancellationToken::new()).await.unwrap();
-            });
-        });
-        told.recv().unwrap()
-    })
-}
-
-pub(crate) fn registry() -> RegistryClient {
-    RegistryClient::new(&RegistryClientConfig::new(registry_url())).unwrap()
-}
 
 /// Polls and writes often, so that tests wait little.
 fn quick() -> Config {
@@ -134,13 +98,10 @@ pub(crate) struct Mesh {
 
 impl Mesh {
     pub(crate) async fn new() -> Self {
-        for topic in [ControlTopic::Catalog, ControlTopic::Observations] {
-            control::ensure(&kafka().admin(), topic).await.unwrap();
-        }
         Self {
             producer: kafka().producer(),
-            announcements: writer(ControlTopic::Catalog).await,
-            observations: writer(ControlTopic::Observations).await,
+            announcements: mesh_writer(ControlTopic::Catalog).await,
+            observations: mesh_writer(ControlTopic::Observations).await,
         }
     }
 
@@ -192,25 +153,6 @@ impl Mesh {
         };
         self.producer.deliver(&record).await.unwrap();
     }
-}
-
-async fn writer<T: MeshRecord>(topic: ControlTopic) -> MeshWriter<T> {
-    // The registry answers once it has read its log.
-    let subject = format!("{}-value", topic.name());
-    let client = registry();
-    meshwork_testkit::wait_for("the registry", || {
-        let (client, subject) = (client.clone(), subject.clone());
-        async move {
-            match MeshWriter::<T>::register(&client, &subject).await {
-                Ok(writer) => Some(writer),
-                Err(_) => {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                    None
-                }
-            }
-        }
-    })
-    .await
 }
 
 fn announcement(urn: &Urn, inputs: &[String], at: i64) -> ProductAnnouncement {

@@ -6,9 +6,9 @@ use std::time::Duration;
 use meshwork_kafka::KafkaConfig;
 use meshwork_lineage::answer::LineageAnswer;
 use meshwork_registry_client::{RegistryClient, RegistryClientConfig};
-use meshwork_testkit::{kafka, wait_until};
+use meshwork_testkit::{kafka, registry_url, wait_until};
 
-use crate::mesh::{Lineage, Mesh, NOON, product, registry_url};
+use crate::mesh::{Lineage, Mesh, NOON, product};
 
 const CHILD: &str = "MESHWORK_TEST_LINEAGE_CHILD";
 

@@ -8,10 +8,10 @@ use meshwork_lineage::answer::{EdgeState, LineageAnswer, LineageEdge};
 use meshwork_model::mesh::LineageFact;
 use meshwork_model::topic::ControlTopic;
 use meshwork_registry_client::MeshReader;
-use meshwork_testkit::{DEADLINE, kafka, unique, wait_for, wait_until};
+use meshwork_testkit::{DEADLINE, kafka, registry, unique, wait_for, wait_until};
 use tower::ServiceExt;
 
-use crate::mesh::{Lineage, Mesh, NOON, product, registry};
+use crate::mesh::{Lineage, Mesh, NOON, product};
 
 fn edge<'a>(answer: &'a LineageAnswer, from: &str, to: &str) -> Option<&'a LineageEdge> {
     answer

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use meshwork_kafka::{NewTopic, OwnedOutRecord, TransactionalOptions, TransactionalProducer};
 use meshwork_model::units::HumanDuration;
 use meshwork_registry::Config;
-use meshwork_testkit::{Cluster, Nodes, unique, wait_for};
+use meshwork_testkit::{unique, wait_for};
 use serde_json::{Value, json};
 
-use crate::harness::{Registry, cluster, record};
+use crate::harness::{Registry, cluster, own_cluster, record};
 
 /// A transaction marker as the last offset is no record, and must not be waited for.
 #[tokio::test(flavor = "multi_thread")]
@@ -40,9 +40,7 @@ async fn a_transaction_marker_at_the_end_is_no_obstacle() {
 /// may ever mean two schemas.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_of_unknown_fate_never_gives_an_id_twice() {
-    let kafka = tokio::task::spawn_blocking(|| Cluster::start(Nodes::One))
-        .await
-        .unwrap();
+    let kafka = own_cluster().await;
     let config = Config {
         write_timeout: HumanDuration::from_secs(2),
         ..Config::default()
@@ -85,6 +83,8 @@ async fn a_write_of_unknown_fate_never_gives_an_id_twice() {
         };
         assert_eq!(texts.entry(id).or_insert_with(|| text.to_owned()), text);
     }
+    // That of before, and two of each round.
+    assert!(texts.len() >= 7, "{texts:?}");
     let mut registry = registry;
     for _ in 0..2 {
         for (id, text) in &texts {

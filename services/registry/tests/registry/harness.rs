@@ -6,7 +6,7 @@ use meshwork_kafka::KafkaConfig;
 use meshwork_registry::{Config, Context, Error, Handle, Service};
 use meshwork_registry_client::{RegistryClient, RegistryClientConfig};
 use meshwork_telemetry::{Metrics, Readiness};
-use meshwork_testkit::{kafka, unique};
+use meshwork_testkit::{Cluster, Nodes, kafka, unique};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -31,8 +31,15 @@ pub(crate) struct Registry {
 }
 
 /// Kafka blocks while it starts.
-pub(crate) async fn cluster() -> &'static meshwork_testkit::Cluster {
+pub(crate) async fn cluster() -> &'static Cluster {
     tokio::task::spawn_blocking(kafka).await.unwrap()
+}
+
+/// One of a test's own, to pause, to kill or to have `mesh.*` topics on.
+pub(crate) async fn own_cluster() -> Cluster {
+    tokio::task::spawn_blocking(|| Cluster::start(Nodes::One))
+        .await
+        .unwrap()
 }
 
 impl Registry {

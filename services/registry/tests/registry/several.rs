@@ -6,10 +6,10 @@ use meshwork_model::mesh::audit::{AuditAction, AuditEvent};
 use meshwork_model::mesh::change::{Change, ProductChange};
 use meshwork_registry::{Config, Standing};
 use meshwork_registry_client::MeshReader;
-use meshwork_testkit::{Cluster, Nodes, OtherRegistry, unique, wait_for, wait_until};
+use meshwork_testkit::{OtherRegistry, unique, wait_for, wait_until};
 use serde_json::{Value, json};
 
-use crate::harness::{Registry, answer, cluster, record};
+use crate::harness::{Registry, answer, cluster, own_cluster, record};
 
 fn on(topic: &str) -> Config {
     Config {
@@ -230,9 +230,7 @@ async fn write_text(topic: &str, subject: &str, id: i32, text: &str) {
 /// While another registry's instances are members of their group, they may write.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_written_while_another_registry_is_there() {
-    let kafka = tokio::task::spawn_blocking(|| Cluster::start(Nodes::One))
-        .await
-        .unwrap();
+    let kafka = own_cluster().await;
     let bootstrap = kafka.bootstrap_servers();
     let join = |host: &'static str| {
         let bootstrap = bootstrap.clone();
@@ -275,9 +273,7 @@ async fn nothing_is_written_while_another_registry_is_there() {
 /// Every registration is told once, whoever is killed in between, and nothing else is.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_change_is_told_once() {
-    let kafka = tokio::task::spawn_blocking(|| Cluster::start(Nodes::One))
-        .await
-        .unwrap();
+    let kafka = own_cluster().await;
     let start = || Registry::with_kafka(Config::default(), kafka.config());
     let mut registry = start().await;
     let mut expected = Vec::new();

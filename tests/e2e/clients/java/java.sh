@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes sure of Apache Kafka's Java client in VERSION with Matrix.java compiled against it, and prints
-# the class path: java.sh VERSION. Both are in the user's cache, made anew when the sources change.
+# the class path: java.sh VERSION, one of those in the file `versions`. Both are in the user's cache,
+# made anew when the sources change.
 set -euo pipefail
 cd "$(dirname "$0")"
 

@@ -9,6 +9,10 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetS
 from matrix_common import ARGS, CODECS, DEADLINE_S, content, flat, jobs, records, say, until
 
 
+# How long a transaction's abort is waited for.
+ABORT_S = 10.0
+
+
 def config(**more):
     base = {"bootstrap.servers": ARGS["bootstrap"], "client.id": ARGS["client"]}
     return base | {name.replace("_", "."): value for name, value in more.items()}
@@ -153,18 +157,43 @@ def groups(admin, topic):
     say(step="ungrouped")
 
 
+def abort(producer):
+    """Whether the transaction was aborted in time. Behind the broker's own INVALID_RECORD too it now and
+    then waits for messages that it has given up and does not tell of."""
+    # It ends once all it has given up is told, which another thread has to take.
+    ended = threading.Event()
+    poller = threading.Thread(target=lambda: [producer.poll(0.1) for _ in iter(ended.is_set, True)])
+    poller.start()
+    try:
+        producer.abort_transaction(ABORT_S)
+        return True
+    except KafkaException as e:
+        if e.args[0].name() != "_TIMED_OUT":
+            raise
+        return False
+    finally:
+        ended.set()
+        poller.join()
+
+
 def send():
     way, topic, partition = ARGS["way"], ARGS["topic"], int(ARGS["partition"])
     more = {"batch_num_messages": 1, "linger_ms": 0, "max_in_flight": 5, "message_timeout_ms": 110_000}
     if way == "transaction":
         more["transactional_id"] = f"{ARGS['client']}-{topic}-{partition}"
         more["transaction_timeout_ms"] = 120_000
-    producer = Producer(config(enable_idempotence=way != "plain", compression_type="none", **more))
+
+    def begin():
+        producer = Producer(config(enable_idempotence=way != "plain", compression_type="none", **more))
+        if way == "transaction":
+            producer.init_transactions(DEADLINE_S)
+        else:
+            producer.list_topics(topic, timeout=DEADLINE_S)
+        return producer
+
+    producer = begin()
     if way == "transaction":
-        producer.init_transactions(DEADLINE_S)
         producer.begin_transaction()
-    else:
-        producer.list_topics(topic, timeout=DEADLINE_S)
 
     failed = []
 
@@ -191,13 +220,11 @@ def send():
         # What is queued behind a failure stays there until it is given up.
         until("the first failure, or all", lambda: producer.poll(0.1) is not None and (failed or len(producer) == 0))
         if failed:
-            # It ends once all it has given up is told, which another thread has to take.
-            ended = threading.Event()
-            poller = threading.Thread(target=lambda: [producer.poll(0.1) for _ in iter(ended.is_set, True)])
-            poller.start()
-            producer.abort_transaction(DEADLINE_S)
-            ended.set()
-            poller.join()
+            if not abort(producer):
+                # As an application does that does not wait for ever: the next one aborts it.
+                producer.purge()
+                until("all to be told", lambda: producer.poll(0.1) is not None and len(producer) == 0)
+                producer = begin()
         else:
             producer.commit_transaction(DEADLINE_S)
         say(end="aborted" if failed else "committed")

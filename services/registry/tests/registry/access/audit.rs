@@ -8,21 +8,15 @@ use meshwork_model::mesh::AuditEvent;
 use meshwork_model::mesh::audit::{AuditAction, AuditOutcome, Authentication};
 use meshwork_registry::{Config, Standing};
 use meshwork_registry_client::MeshReader;
-use meshwork_testkit::{Cluster, Nodes, wait_for, wait_until};
+use meshwork_testkit::{Cluster, wait_for, wait_until};
 use serde_json::json;
 
 use super::{Pki, User, by_password, metric};
-use crate::harness::{Registry, record};
+use crate::harness::{Registry, own_cluster, record};
 
 const AUDIT: &str = "mesh.audit";
 
 const UNAUDITED: &str = "meshwork_registry_refusals_unaudited_total";
-
-async fn own_cluster() -> Cluster {
-    tokio::task::spawn_blocking(|| Cluster::start(Nodes::One))
-        .await
-        .unwrap()
-}
 
 /// `ann` may register what is hers, `root` may do everything, and what begins with `operations.` is
 /// kept for `apply`.

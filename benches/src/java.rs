@@ -1,4 +1,4 @@
-//! What the bench runs in Java, fetched by `benches/java/fetch.sh`.
+//! What benches run in Java, fetched by `benches/java/fetch.sh`.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 /// Whether there is a JDK, to compile the few lines with that start Kroxylicious.
-pub(super) fn has_jdk() -> bool {
+pub(crate) fn has_jdk() -> bool {
     Command::new("javac")
         .arg("-version")
         .stdin(Stdio::null())
@@ -16,11 +16,11 @@ pub(super) fn has_jdk() -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// The directory with what is called so: jars in `libs`, classes beside it.
+/// The directory with what is called so: jars in `libs`, classes and what was unpacked beside it.
 ///
 /// # Errors
 /// It is not in the cache and can't be fetched.
-pub(super) fn fetch(name: &str) -> Result<PathBuf> {
+pub(crate) fn fetch(name: &str) -> Result<PathBuf> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("java/fetch.sh");
     let output = Command::new(&script)
         .arg(name)

@@ -19,8 +19,9 @@
 #
 # `run` also takes KAFKA_NODE (1), KAFKA_PORTS and KAFKA_CONTROLLER_PORTS (comma-separated, one a
 # node), KAFKA_LIBS (a folder that `fetch` has printed), KAFKA_MORE_LISTENERS and KAFKA_MORE_PROTOCOLS
-# (`,NAME://host:port` and `,NAME:PROTOCOL`, as often as there are more) and KAFKA_DISCARD (1: when
-# standard input ends the data directory goes too). It answers on standard output, one word
+# (`,NAME://host:port` and `,NAME:PROTOCOL`, as often as there are more), KAFKA_MORE_ADVERTISED (as
+# the listeners, where clients are told other ports) and KAFKA_DISCARD (1: when standard input ends
+# the data directory goes too). It answers on standard output, one word
 # a line: `pid N`, `serving`, `done WORD`. It obeys lines on standard input: `stop` (clean), `kill`,
 # `pause`, `resume`. When standard input ends the broker gets SIGKILL, so that not even a parent
 # that was killed leaves one behind; when this shell is killed the broker goes too (pdeathsig).
@@ -144,7 +145,7 @@ process.roles=broker,controller
 node.id=$node
 controller.quorum.voters=$voters
 listeners=PLAINTEXT://127.0.0.1:$(nth "$ports" "$node"),CONTROLLER://127.0.0.1:$(nth "$controller_ports" "$node")${KAFKA_MORE_LISTENERS:-}
-advertised.listeners=PLAINTEXT://127.0.0.1:$(nth "$ports" "$node")${KAFKA_MORE_LISTENERS:-}
+advertised.listeners=PLAINTEXT://127.0.0.1:$(nth "$ports" "$node")${KAFKA_MORE_ADVERTISED:-${KAFKA_MORE_LISTENERS:-}}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT${KAFKA_MORE_PROTOCOLS:-}

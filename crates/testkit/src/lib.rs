@@ -6,6 +6,8 @@
 )]
 
 mod cluster;
+mod link;
+mod linked;
 mod other_registry;
 mod pki;
 mod records;
@@ -15,6 +17,8 @@ mod secure;
 mod wait;
 
 pub use cluster::{Cluster, kafka};
+pub use link::{Fate, Heading, Link, Passing, Tap};
+pub use linked::{Linked, linked_kafka};
 pub use meshwork_dev_kafka::{Nodes, free_ports};
 pub use other_registry::OtherRegistry;
 pub use pki::{Pair, Pki};

@@ -113,6 +113,7 @@ fn prepare(dir: &Path, options: &mut DevKafkaOptions) -> Pki {
         options.listeners.push(Listener {
             name: name.to_owned(),
             protocol: protocol.to_owned(),
+            advertised: Vec::new(),
         });
         let of = format!("listener.name.{}", name.to_ascii_lowercase());
         if protocol.starts_with("SASL") {
@@ -146,7 +147,7 @@ fn prepare(dir: &Path, options: &mut DevKafkaOptions) -> Pki {
     pki
 }
 
-fn logins(settings: &mut BTreeMap<String, String>, of: &str, mechanisms: &str) {
+pub(crate) fn logins(settings: &mut BTreeMap<String, String>, of: &str, mechanisms: &str) {
     const MODULES: &str = "org.apache.kafka.common.security";
     settings.insert(
         format!("{of}.sasl.enabled.mechanisms"),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,9 @@ const STOP_WITHIN: Duration = Duration::from_secs(30);
 
 /// How long a port that was asked for may still be held by a broker that was killed a moment ago.
 const PORT_FREE_WITHIN: Duration = Duration::from_secs(3);
+
+/// Where the script is told the nodes' ports.
+const PORTS: &str = "KAFKA_PORTS";
 
 /// How many brokers; each is broker and controller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,6 +51,9 @@ pub struct Listener {
     pub name: String,
     /// `PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`.
     pub protocol: String,
+    /// Ports of 127.0.0.1 that clients are told, by node, where something of the caller's stands
+    /// before the brokers. Empty: the listener's own.
+    pub advertised: Vec<u16>,
 }
 
 /// What to start.
@@ -95,7 +102,7 @@ impl DevKafkaOptions {
 #[derive(Debug)]
 pub struct DevKafka {
     options: DevKafkaOptions,
-    ports: Vec<u16>,
+    ports: Vec<AtomicU16>,
     /// Of each node, in the order of `options.listeners`.
     more_ports: Vec<Vec<u16>>,
     nodes: Vec<Mutex<Slot>>,
@@ -147,7 +154,7 @@ impl DevKafka {
         let more_ports = more_ports(options, &[&ports[..], &controllers[..]].concat())?;
         let mut env = vec![
             ("KAFKA_NODES", n.to_string()),
-            ("KAFKA_PORTS", comma_separated(&ports)),
+            (PORTS, comma_separated(&ports)),
             ("KAFKA_CONTROLLER_PORTS", comma_separated(&controllers)),
             ("KAFKA_LIBS", libs.display().to_string()),
             ("KAFKA_SETTINGS", lines(&options.settings)),
@@ -160,7 +167,7 @@ impl DevKafka {
             .map(|node| {
                 let mut env = env.clone();
                 let own = node.checked_sub(1).and_then(|i| more_ports.get(i));
-                env.extend(more_env(options, own.map_or(&[], Vec::as_slice)));
+                env.extend(more_env(options, node, own.map_or(&[], Vec::as_slice)));
                 let plan = Plan {
                     node,
                     script: script.to_owned(),
@@ -176,7 +183,7 @@ impl DevKafka {
             .collect::<Result<Vec<_>, DevKafkaError>>()?;
         let cluster = Self {
             options: options.clone(),
-            ports,
+            ports: ports.into_iter().map(AtomicU16::new).collect(),
             more_ports,
             nodes,
         };
@@ -199,7 +206,7 @@ impl DevKafka {
     pub fn bootstrap_servers(&self) -> String {
         self.ports
             .iter()
-            .map(|port| format!("127.0.0.1:{port}"))
+            .map(|port| format!("127.0.0.1:{}", port.load(Ordering::Relaxed)))
             .collect::<Vec<_>>()
             .join(",")
     }
@@ -217,7 +224,17 @@ impl DevKafka {
     /// Port of `node` (from 1).
     #[must_use]
     pub fn port(&self, node: usize) -> Option<u16> {
-        self.ports.get(node.checked_sub(1)?).copied()
+        let port = self.ports.get(node.checked_sub(1)?)?;
+        Some(port.load(Ordering::Relaxed))
+    }
+
+    /// Port of `node` (from 1) at one of `options.listeners`, by its name: its own, not the one
+    /// that clients are told.
+    #[must_use]
+    pub fn port_of(&self, listener: &str, node: usize) -> Option<u16> {
+        let mut listeners = self.options.listeners.iter();
+        let at = listeners.position(|l| l.name == listener)?;
+        self.more_ports.get(node.checked_sub(1)?)?.get(at).copied()
     }
 
     /// How many nodes the cluster has, running or not.
@@ -303,6 +320,31 @@ impl DevKafka {
         running.wait_serving(Instant::now() + limit, limit)?;
         slot.running = Some(running);
         Ok(())
+    }
+
+    /// Stops `node` (from 1) cleanly and starts it on another port, under the id and with the data
+    /// that it had; gives the port once it serves.
+    ///
+    /// # Errors
+    /// See [`DevKafkaError`].
+    pub fn move_node(&self, node: usize) -> Result<u16, DevKafkaError> {
+        self.stop_node(node)?;
+        let to = port::free(1)?.first().copied().unwrap_or_default();
+        if let Some(port) = self.ports.get(node.saturating_sub(1)) {
+            port.store(to, Ordering::Relaxed);
+        }
+        let ports: Vec<u16> = self
+            .ports
+            .iter()
+            .map(|port| port.load(Ordering::Relaxed))
+            .collect();
+        for (name, value) in &mut lock(self.slot(node)?).plan.env {
+            if *name == PORTS {
+                *value = comma_separated(&ports);
+            }
+        }
+        self.start_node(node)?;
+        Ok(to)
     }
 
     /// Stops every node cleanly, all at once; one that takes longer than 30 s is killed.
@@ -394,14 +436,18 @@ fn more_ports(options: &DevKafkaOptions, taken: &[u16]) -> Result<Vec<Vec<u16>>,
     Ok(free.chunks(each).take(nodes).map(<[u16]>::to_vec).collect())
 }
 
-fn more_env(options: &DevKafkaOptions, ports: &[u16]) -> [(&'static str, String); 2] {
+fn more_env(options: &DevKafkaOptions, node: usize, ports: &[u16]) -> [(&'static str, String); 3] {
     let mut env = [
         ("KAFKA_MORE_LISTENERS", String::new()),
+        ("KAFKA_MORE_ADVERTISED", String::new()),
         ("KAFKA_MORE_PROTOCOLS", String::new()),
     ];
-    for (Listener { name, protocol }, port) in options.listeners.iter().zip(ports) {
-        let [(_, listeners), (_, protocols)] = &mut env;
+    for (listener, port) in options.listeners.iter().zip(ports) {
+        let [(_, listeners), (_, advertised), (_, protocols)] = &mut env;
+        let (name, protocol) = (&listener.name, &listener.protocol);
+        let told = node.checked_sub(1).and_then(|i| listener.advertised.get(i));
         listeners.push_str(&format!(",{name}://127.0.0.1:{port}"));
+        advertised.push_str(&format!(",{name}://127.0.0.1:{}", told.unwrap_or(port)));
         protocols.push_str(&format!(",{name}:{protocol}"));
     }
     env

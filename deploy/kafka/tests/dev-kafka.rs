@@ -60,6 +60,12 @@ fn a_node_is_killed_started_paused_resumed_and_stopped() {
     kafka.start_node(1).unwrap();
     assert!(serves(port));
 
+    let moved = kafka.move_node(1).unwrap();
+    assert_ne!(moved, port);
+    assert_eq!(kafka.port(1), Some(moved));
+    assert!(serves(moved) && !serves(port));
+    let port = moved;
+
     kafka.stop();
     assert!(!serves(port));
     let log = std::fs::read_to_string(kafka.log_file(1)).unwrap();

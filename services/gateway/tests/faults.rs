@@ -21,9 +21,13 @@ mod brokers;
 mod child;
 #[path = "faults/killed.rs"]
 mod killed;
+#[path = "faults/leaders.rs"]
+#[allow(dead_code, reason = "shared with other test binaries")]
+mod leaders;
 #[path = "faults/made_anew.rs"]
 mod made_anew;
 #[path = "faults/oracle.rs"]
+#[allow(dead_code, reason = "shared with other test binaries")]
 mod oracle;
 #[path = "faults/slow.rs"]
 mod slow;

@@ -24,6 +24,7 @@ mod mesh;
 #[path = "gateway/observations.rs"]
 mod observations;
 #[path = "gateway/raw.rs"]
+#[allow(dead_code, reason = "shared with other test binaries")]
 mod raw;
 #[path = "gateway/registry_away.rs"]
 mod registry_away;

@@ -4,8 +4,9 @@ use kafka_protocol::messages::{ApiKey, MetadataRequest, MetadataResponse};
 use meshwork_gateway::Config;
 use meshwork_model::mesh::announcement::EnforcementMode;
 use meshwork_model::units::HumanDuration;
-use meshwork_testkit::{kafka, wait_for, wait_until};
+use meshwork_testkit::{kafka, wait_until};
 
+use crate::leaders::address_of;
 use crate::mesh::{Gateway, Product, followed};
 use crate::oracle::Writing;
 use crate::raw::Raw;
@@ -30,18 +31,6 @@ async fn a_broker_that_was_killed_is_found_again() {
     writing.goes_on(500).await;
     writing.compare().await;
     gateway.stop().await;
-}
-
-/// The address that clients are told of a broker.
-async fn address_of(gateway: &Gateway, node: i32) -> String {
-    wait_for("the gateway to know the broker", || async {
-        let mut raw = Raw::connect(&gateway.address).await;
-        let asks = MetadataRequest::default();
-        let answer: MetadataResponse = raw.ask(ApiKey::Metadata, 9, &asks).await?;
-        let broker = answer.brokers.iter().find(|b| b.node_id.0 == node)?;
-        Some(format!("{}:{}", &*broker.host, broker.port))
-    })
-    .await
 }
 
 #[tokio::test]

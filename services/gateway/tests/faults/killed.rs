@@ -2,10 +2,11 @@
 
 use kafka_protocol::messages::ApiKey;
 use meshwork_model::mesh::announcement::EnforcementMode;
-use meshwork_testkit::{kafka, wait_for, wait_until};
+use meshwork_testkit::wait_until;
 use meshwork_wire::Codec;
 
 use crate::child::Child;
+use crate::leaders::leader;
 use crate::mesh::Product;
 use crate::oracle::Writing;
 use crate::raw::{Raw, batch, produce_request};
@@ -57,13 +58,4 @@ async fn what_wants_no_answer_goes_on_after_a_kill() {
             "some may be lost, none may be twice"
         );
     }
-}
-
-/// Node that leads a topic's only partition.
-pub(crate) async fn leader(topic: &str) -> u16 {
-    wait_for("the partition to have a leader", || async {
-        let states = kafka().admin().partition_states(topic).await.ok()?;
-        u16::try_from(states.first()?.leader?).ok()
-    })
-    .await
 }

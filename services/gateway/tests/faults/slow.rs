@@ -9,7 +9,7 @@ use meshwork_testkit::kafka;
 use meshwork_wire::Codec;
 
 use crate::child::Child;
-use crate::killed::leader;
+use crate::leaders::leader;
 use crate::raw::{Raw, batch};
 use crate::turn;
 

@@ -4,7 +4,7 @@ use kafka_protocol::messages::{ApiKey, MetadataRequest, MetadataResponse, Produc
 use meshwork_gateway::Config;
 use meshwork_model::mesh::announcement::EnforcementMode;
 use meshwork_model::units::{ByteSize, HumanDuration};
-use meshwork_testkit::wait_until;
+use meshwork_testkit::{kafka, wait_until};
 use meshwork_wire::Codec;
 use tokio::io::AsyncWriteExt as _;
 
@@ -152,4 +152,34 @@ async fn what_is_in_flight_is_finished_when_the_gateway_stops() {
     assert!(answered >= 3, "{answered}");
     // What was not read any more was not passed on either: told is what is there.
     assert_eq!(product.log().await.len(), 1 + answered);
+}
+
+#[tokio::test]
+async fn what_only_tagging_would_make_too_large_goes_on_untagged_and_what_is_too_large_is_refused()
+{
+    let product = Product::new(EnforcementMode::Reject).await;
+    let topic = product.topic();
+    let fits = batch(Codec::None, &vec![product.flight("a"); 20]);
+    let larger = batch(Codec::None, &vec![product.flight("ab"); 20]);
+    let most = [("max.message.bytes".to_owned(), fits.len().to_string())];
+    let admin = kafka().admin();
+    admin.alter_topic_configs(topic, &most, &[]).await.unwrap();
+    wait_until("the limit to hold", || async {
+        let configs = admin.topic_configs(topic).await.unwrap();
+        configs["max.message.bytes"].value.as_deref() == Some(&most[0].1)
+    })
+    .await;
+    // It has read the catalog, and so it has asked for the limit.
+    let gateway = Gateway::start(Config::default()).await;
+    let mut raw = Raw::connect(&gateway.address).await;
+    assert_eq!(raw.produce(9, topic, &fits).await.0, 0);
+    let line = format!("meshwork_gateway_batches_untagged_total{{topic=\"{topic}\"}}");
+    assert_eq!(gateway.metric(&line), 1);
+    assert_eq!(raw.produce(9, topic, &larger).await.0, 10, "the broker's");
+    let one = batch(Codec::None, &[product.flight("b")]);
+    assert_eq!(raw.produce(9, topic, &one).await.0, 0);
+    let log = product.log().await;
+    let tagged = log.iter().map(|r| r.headers.len());
+    assert_eq!(tagged.collect::<Vec<_>>(), [vec![0; 20], vec![1]].concat());
+    gateway.stop().await;
 }

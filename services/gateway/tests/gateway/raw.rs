@@ -16,6 +16,8 @@ use tokio::net::TcpStream;
 /// A connection.
 pub(crate) struct Raw<S = TcpStream> {
     pub(crate) stream: S,
+    /// The last message, as it was sent.
+    pub(crate) sent: Vec<u8>,
     next: i32,
 }
 
@@ -28,7 +30,11 @@ impl Raw {
 impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
     /// Over a connection that is there, such as one that is encrypted.
     pub(crate) fn over(stream: S) -> Self {
-        Self { stream, next: 0 }
+        Self {
+            stream,
+            sent: Vec::new(),
+            next: 0,
+        }
     }
 
     /// Sends a request; its correlation id.
@@ -64,6 +70,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
         message.extend_from_slice(&frame);
         // A peer that has closed shows at the next read.
         let _ = self.stream.write_all(&message).await;
+        self.sent = message;
         self.next
     }
 
@@ -174,6 +181,14 @@ pub(crate) fn idempotent(
     batch[43..51].copy_from_slice(&producer_id.to_be_bytes());
     batch[51..53].copy_from_slice(&epoch.to_be_bytes());
     batch[53..57].copy_from_slice(&sequence.to_be_bytes());
+    let checksum = crc32c::crc32c(&batch[21..]);
+    batch[17..21].copy_from_slice(&checksum.to_be_bytes());
+    batch
+}
+
+/// Makes a batch one of a transaction.
+pub(crate) fn transactional(mut batch: Vec<u8>) -> Vec<u8> {
+    batch[22] |= 0x10;
     let checksum = crc32c::crc32c(&batch[21..]);
     batch[17..21].copy_from_slice(&checksum.to_be_bytes());
     batch

@@ -3,11 +3,11 @@
 use std::io::Read as _;
 use std::path::Path;
 
+use meshwork_model::text::with_causes;
 use reqwest::{Certificate, ClientBuilder, Identity};
 
 use crate::config::RegistryClientConfig;
 use crate::error::RegistryClientError;
-use crate::transport::chain;
 
 /// Largest file read; the bundle of all public authorities has 250 KiB.
 const MAX_BYTES: u64 = 4 << 20;
@@ -57,7 +57,7 @@ fn certificates(
 ) -> Result<(Vec<u8>, Vec<Certificate>), RegistryClientError> {
     let bad = file(option, path);
     let pem = read(option, path)?;
-    let certificates = Certificate::from_pem_bundle(&pem).map_err(|e| bad(chain(&e)))?;
+    let certificates = Certificate::from_pem_bundle(&pem).map_err(|e| bad(with_causes(&e)))?;
     if certificates.is_empty() {
         return Err(bad("it holds no certificate in PEM form".to_owned()));
     }
@@ -80,13 +80,13 @@ fn identity(certificate: &Path, key: &Path) -> Result<Identity, RegistryClientEr
     }
     pem.push(b'\n');
     pem.extend_from_slice(&secret);
-    let identity = Identity::from_pem(&pem).map_err(|e| bad(chain(&e)))?;
+    let identity = Identity::from_pem(&pem).map_err(|e| bad(with_causes(&e)))?;
     // That they belong together is seen when a client is made of them.
     reqwest::Client::builder()
         .identity(identity.clone())
         .build()
         .map_err(|e| {
-            let why = chain(&e);
+            let why = with_causes(&e);
             bad(format!(
                 "it does not go with the first certificate of certificate_file, {}: {why}",
                 certificate.display()

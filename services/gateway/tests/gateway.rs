@@ -17,6 +17,8 @@ mod consumption;
 mod deadlines;
 #[path = "gateway/enforce.rs"]
 mod enforce;
+#[path = "gateway/held.rs"]
+mod held;
 #[path = "gateway/limits.rs"]
 mod limits;
 #[path = "gateway/mesh.rs"]
@@ -25,5 +27,9 @@ mod mesh;
 mod observations;
 #[path = "gateway/raw.rs"]
 mod raw;
+#[path = "gateway/refused.rs"]
+mod refused;
 #[path = "gateway/registry_away.rs"]
 mod registry_away;
+#[path = "gateway/way.rs"]
+mod way;

@@ -38,8 +38,9 @@ struct Entry {
 }
 
 impl SchemaCache {
-    /// Keeps at most `most` schemas; when there are more, all are dropped and loaded again as they
-    /// are asked for, which a healthy mesh never sees.
+    /// Keeps at most `most` schemas; when there are more, what would expire is dropped, and an eighth
+    /// of the others only where that is not enough. They are loaded again as they are asked for, which
+    /// a healthy mesh never sees.
     #[must_use]
     pub fn new(registry: RegistryClient, most: usize) -> Self {
         Self {
@@ -88,9 +89,24 @@ impl SchemaCache {
             }
             Err(error) => (SchemaLookup::Unavailable, Some(UNAVAILABLE_FOR), Err(error)),
         };
+        self.keep(needed, lookup, lives);
+        result
+    }
+
+    /// The same, until then: a registry that has not answered by then is one that can't be asked.
+    pub async fn load_by(&self, needed: &Needed, until: tokio::time::Instant) {
+        let loaded = tokio::time::timeout_at(until, self.load(needed)).await;
+        let lacking = || self.look_up(&needed.subject, needed.schema);
+        // Whoever asked at the same time may have its answer by now.
+        if loaded.is_err() && matches!(lacking(), SchemaLookup::NotLoaded) {
+            self.keep(needed, SchemaLookup::Unavailable, Some(UNAVAILABLE_FOR));
+        }
+    }
+
+    fn keep(&self, needed: &Needed, lookup: SchemaLookup, lives: Option<Duration>) {
         let mut entries = self.entries.write();
         if entries.len() >= self.most && !entries.contains_key(needed) {
-            entries.clear();
+            make_room(&mut entries, self.most);
         }
         entries.insert(
             needed.clone(),
@@ -99,7 +115,6 @@ impl SchemaCache {
                 until: lives.map(|lives| Instant::now() + lives),
             },
         );
-        result
     }
 
     async fn fetch(
@@ -155,6 +170,21 @@ impl SchemaCache {
         }
         Ok(None)
     }
+}
+
+/// Drops what expires anyway: whoever asks for schemas that are not there displaces none that is. An
+/// eighth is free afterwards, so that what one batch needs finds room together.
+fn make_room(entries: &mut HashMap<Needed, Entry>, most: usize) {
+    entries.retain(|_, entry| entry.until.is_none());
+    let mut kept = most - (most / 8).max(1);
+    if entries.len() <= kept {
+        return;
+    }
+    entries.retain(|_, _| {
+        let keep = kept > 0;
+        kept = kept.saturating_sub(1);
+        keep
+    });
 }
 
 impl Schemas for SchemaCache {
@@ -229,4 +259,40 @@ async fn parse_at(
         ..ParseOptions::default()
     };
     Ok(Schema::parse_with(text, &options).map_err(|error| error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entries(lasting: i64, expiring: i64) -> HashMap<Needed, Entry> {
+        (0..lasting + expiring)
+            .map(|n| {
+                let needed = Needed {
+                    schema: SchemaRef::Id(SchemaId::new(n + 1).unwrap()),
+                    subject: "a.b.v1-value".to_owned(),
+                };
+                let entry = Entry {
+                    lookup: SchemaLookup::Unknown,
+                    until: (n >= lasting).then(|| Instant::now() + MISSING_FOR),
+                };
+                (needed, entry)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_expires_makes_room_for_what_is_new() {
+        for (lasting, expiring, left) in
+            [(8, 8, 8), (0, 16, 0), (14, 2, 14), (15, 1, 14), (16, 0, 14)]
+        {
+            let mut all = entries(lasting, expiring);
+            make_room(&mut all, 16);
+            assert_eq!(all.len(), left, "{lasting} and {expiring}");
+            assert!(all.values().all(|entry| entry.until.is_none()));
+        }
+        let mut one = entries(1, 0);
+        make_room(&mut one, 1);
+        assert!(one.is_empty());
+    }
 }

@@ -4,20 +4,28 @@
 use meshwork_model::mesh::announcement::TagMode;
 use meshwork_model::time::Timestamp;
 use meshwork_wire::{
-    BatchBuilder, BatchError, BatchHeader, BatchView, BuildError, Codec, Compressor, Decompressor,
-    Limits, Packed, RecordError, RecordParts, RecordView, Records, Tail,
+    BatchBuilder, BatchError, BatchView, BuildError, Codec, Compressor, Decompressor, Limits,
+    RecordError, RecordParts, Records,
 };
 
-use crate::check::{Check, Checker, Disposition, Facts, RecordIn};
-use crate::policy::ProductPolicy;
+use crate::check::{Checker, Disposition, Facts};
 use crate::quarantine::{QuarantineFormat, QuarantineHeaders};
 use crate::reason::{Reason, Refusal};
 use crate::schemas::{Needed, Schemas};
-use crate::tag::{ProducerTag, Tagged};
-use crate::tally::{PartitionTally, Tallied};
+use crate::tag::ProducerTag;
+use crate::tally::PartitionTally;
+use assembly::Assembly;
 
-/// Most schemas that one batch may ask for at a time. A batch under more is loaded in steps.
-const NEEDED_MAX: usize = 16;
+mod assembly;
+mod judge;
+
+/// Most records that are taken out of one batch: each becomes a record of its own in quarantine,
+/// with its reason in words. A batch with more is rejected.
+pub const REMOVED_MAX: usize = 100_000;
+/// Records whose facts there is room for between batches: one large batch must not pin its size.
+const FACTS_KEPT: usize = 64 * 1024;
+/// Bytes of records that there is room for between batches, as in [`Decompressor::KEPT_BYTES`].
+const BODY_KEPT: usize = 4 * 1024 * 1024;
 
 /// Why a batch can't be walked. The broker's answer is `CORRUPT_MESSAGE`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -58,9 +66,10 @@ pub enum BatchOutcome {
 pub struct RefusedRecord {
     /// Which of the batch, from 0.
     pub index: u32,
-    /// Why.
+    /// Why. In words for as many as are told of it: the first 1,000 of a batch, and all that can go
+    /// to quarantine; the others have the reason alone.
     pub refusal: Refusal,
-    /// By which it is known again: [`RecordView::digest`].
+    /// By which it is known again: [`meshwork_wire::RecordView::digest`].
     pub digest: u32,
 }
 
@@ -73,9 +82,6 @@ pub struct Recorded<'c> {
     /// broker knows it by its numbers and appends nothing.
     pub repeat: bool,
 }
-
-/// Most parts of a batch: later records count to the last one, whatever their timestamps.
-const PARTS_MAX: usize = 64;
 
 /// Neighbouring records of a batch whose timestamps lie in one stretch of time.
 #[derive(Clone, Debug)]
@@ -165,12 +171,15 @@ impl BatchPipeline {
         }
     }
 
-    /// Forgets remembered schemas; see [`Checker::forget`].
-    pub fn forget(&mut self) {
-        self.checker.forget();
+    /// Reads a batch's header, and checks its checksum; its records are not looked at yet.
+    ///
+    /// # Errors
+    /// [`WalkError::Batch`].
+    pub fn read<'a>(&self, bytes: &'a [u8]) -> Result<BatchView<'a>, WalkError> {
+        Ok(BatchView::parse(bytes, &self.limits)?)
     }
 
-    /// Walks one batch.
+    /// Reads and walks one batch.
     ///
     /// # Errors
     /// Bytes that are no batch, or records that are none.
@@ -180,7 +189,52 @@ impl BatchPipeline {
         context: BatchContext<'_>,
         schemas: &S,
     ) -> Result<BatchReport, WalkError> {
-        let batch = BatchView::parse(bytes, &self.limits)?;
+        let batch = self.read(bytes)?;
+        self.run_on(&batch, context, schemas)
+    }
+
+    /// The schemas that have to be loaded before a batch can be walked, as far as one walk tells.
+    ///
+    /// # Errors
+    /// Records that are none.
+    pub fn needed<S: Schemas + ?Sized>(
+        &mut self,
+        batch: &BatchView<'_>,
+        schemas: &S,
+    ) -> Result<Vec<Needed>, WalkError> {
+        if batch.header().attributes.is_control() {
+            return Ok(Vec::new());
+        }
+        let records = batch.records(&mut self.decompressor, &self.limits)?;
+        let needed = judge::needed(&mut self.checker, records, schemas);
+        self.decompressor.release();
+        needed
+    }
+
+    /// Walks a batch that was read.
+    ///
+    /// # Errors
+    /// Records that are none.
+    pub fn run_on<S: Schemas + ?Sized>(
+        &mut self,
+        batch: &BatchView<'_>,
+        context: BatchContext<'_>,
+        schemas: &S,
+    ) -> Result<BatchReport, WalkError> {
+        let report = self.walk(batch, context, schemas);
+        self.facts.clear();
+        self.facts.shrink_to(FACTS_KEPT);
+        self.builder.release(BODY_KEPT);
+        self.decompressor.release();
+        report
+    }
+
+    fn walk<S: Schemas + ?Sized>(
+        &mut self,
+        batch: &BatchView<'_>,
+        context: BatchContext<'_>,
+        schemas: &S,
+    ) -> Result<BatchReport, WalkError> {
         let policy = self.checker.policy().clone();
         let mut report = BatchReport {
             outcome: BatchOutcome::Forward,
@@ -199,7 +253,7 @@ impl BatchPipeline {
         }
         let records = batch.records(&mut self.decompressor, &self.limits)?;
 
-        let checked = check(
+        let checked = judge::check(
             &mut self.checker,
             &mut self.facts,
             records.clone(),
@@ -212,29 +266,26 @@ impl BatchPipeline {
         }
         let removed = match context.recorded {
             Some(recorded) => {
-                if let Some(outcome) = follow(recorded, records.clone(), &policy, &mut report)? {
+                if let Some(outcome) =
+                    judge::follow(recorded, records.clone(), &policy, &mut report)?
+                {
                     report.outcome = outcome;
                     return Ok(report);
                 }
                 u32::try_from(report.refused.len()).unwrap_or(u32::MAX)
             }
             None => {
-                let dispositions = report
-                    .refused
-                    .iter()
-                    .map(|r| policy.disposition(r.refusal.reason));
                 let mut rejected = false;
                 let mut removed = 0u32;
-                for disposition in dispositions {
-                    match disposition {
+                for (reason, records) in report.reasons() {
+                    match policy.disposition(reason) {
                         Disposition::Reject => rejected = true,
-                        Disposition::Quarantine => removed += 1,
+                        Disposition::Quarantine => removed += records,
                         Disposition::Mark | Disposition::Pass => {}
                     }
+                    report.tally.refused(reason, records.into());
                 }
-                for refused in &report.refused {
-                    report.tally.refused(refused.refusal.reason, 1);
-                }
+                rejected |= removed > 0 && report.refused.len() > REMOVED_MAX;
                 // In a transaction a refused record fails the request, and the client aborts.
                 if rejected || (removed > 0 && batch.header().attributes.is_transactional()) {
                     report.outcome = BatchOutcome::Rejected;
@@ -246,7 +297,7 @@ impl BatchPipeline {
         report.removed = removed;
         if removed > 0 && context.recorded.is_none() {
             report.quarantine = Some(quarantine(
-                &batch,
+                batch,
                 records.clone(),
                 &report.refused,
                 &policy.topic,
@@ -258,11 +309,14 @@ impl BatchPipeline {
 
         let assembly = Assembly {
             facts: &self.facts,
-            batch: &batch,
+            batch,
             context,
             removing: removed > 0,
         };
-        let before = report.clone();
+        // Without refused records it is small.
+        let may_stay =
+            report.refused.is_empty() && batch.as_bytes().len() <= context.max_batch_bytes;
+        let before = may_stay.then(|| report.clone());
         let rewritten = assembly.assemble(
             records.clone(),
             policy.tag,
@@ -271,13 +325,8 @@ impl BatchPipeline {
             &mut self.compressor,
         )?;
         let shifted = context.removed_before > 0 && batch.header().base_sequence >= 0;
-        report.outcome = match rewritten {
-            Some(out)
-                if removed == 0
-                    && report.refused.is_empty()
-                    && out.len() > context.max_batch_bytes
-                    && bytes.len() <= context.max_batch_bytes =>
-            {
+        report.outcome = match (rewritten, before) {
+            (Some(out), Some(before)) if out.len() > context.max_batch_bytes => {
                 report = before;
                 report.untagged = true;
                 if shifted {
@@ -295,9 +344,9 @@ impl BatchPipeline {
                     BatchOutcome::Forward
                 }
             }
-            Some(out) if out.is_empty() => BatchOutcome::Nothing,
-            Some(out) => BatchOutcome::Rewritten(out),
-            None => BatchOutcome::Forward,
+            (Some(out), _) if out.is_empty() => BatchOutcome::Nothing,
+            (Some(out), _) => BatchOutcome::Rewritten(out),
+            (None, _) => BatchOutcome::Forward,
         };
         if batch.header().attributes.is_transactional() {
             report.tally.all_transactional();
@@ -311,312 +360,6 @@ impl BatchPipeline {
         }
         Ok(report)
     }
-}
-
-/// Puts what was recorded in place of what was found. `Some` if it can't be followed.
-fn follow(
-    recorded: Recorded<'_>,
-    records: Records<'_>,
-    policy: &ProductPolicy,
-    report: &mut BatchReport,
-) -> Result<Option<BatchOutcome>, WalkError> {
-    let mut wanted = recorded.removed.iter().peekable();
-    let mut taken_out = Vec::with_capacity(recorded.removed.len());
-    for (index, record) in (0u32..).zip(records) {
-        let record = record?;
-        let Some((_, digest)) = wanted.next_if(|(at, _)| *at == index) else {
-            continue;
-        };
-        if record.digest() != *digest {
-            return Ok(Some(BatchOutcome::OtherRecords));
-        }
-        taken_out.push(RefusedRecord {
-            index,
-            refusal: Refusal::new(Reason::Datum, "taken out when it came before"),
-            digest: *digest,
-        });
-    }
-    if wanted.next().is_some() {
-        return Ok(Some(BatchOutcome::OtherRecords));
-    }
-    if !recorded.repeat {
-        report.refused.retain(|refused| {
-            let stops = matches!(
-                policy.disposition(refused.refusal.reason),
-                Disposition::Reject | Disposition::Quarantine
-            );
-            stops
-                && recorded
-                    .removed
-                    .binary_search_by_key(&refused.index, |(at, _)| *at)
-                    .is_err()
-        });
-        if !report.refused.is_empty() {
-            for refused in &report.refused {
-                report.tally.refused(refused.refusal.reason, 1);
-            }
-            return Ok(Some(BatchOutcome::Rejected));
-        }
-    }
-    report.refused = taken_out;
-    Ok(None)
-}
-
-/// First walk: a verdict on each record. `Some` if it can't be completed.
-fn check<S: Schemas + ?Sized>(
-    checker: &mut Checker,
-    facts: &mut Vec<Facts>,
-    records: Records<'_>,
-    schemas: &S,
-    report: &mut BatchReport,
-) -> Result<Option<BatchOutcome>, WalkError> {
-    facts.clear();
-    let mut load: Vec<Needed> = Vec::new();
-    let mut unavailable: Vec<Needed> = Vec::new();
-    for (index, record) in (0u32..).zip(records) {
-        let record = record?;
-        let seen = RecordIn {
-            key: record.key,
-            value: record.value,
-            headers: record.headers.iter(),
-        };
-        let found = match checker.check(schemas, &seen) {
-            Check::Good(found) => found,
-            Check::Bad(found, refusal) => {
-                report.refused.push(RefusedRecord {
-                    index,
-                    refusal: *refusal,
-                    digest: record.digest(),
-                });
-                found
-            }
-            Check::Load(needed) => {
-                add(&mut load, *needed);
-                Facts::default()
-            }
-            Check::Unavailable(needed) => {
-                add(&mut unavailable, *needed);
-                Facts::default()
-            }
-        };
-        report.unverified += u32::from(found.unverified);
-        facts.push(found);
-    }
-    let outcome = if !load.is_empty() {
-        Some(BatchOutcome::Load(load))
-    } else if !unavailable.is_empty() {
-        Some(BatchOutcome::Unavailable(unavailable))
-    } else {
-        None
-    };
-    if outcome.is_some() {
-        report.refused.clear();
-    }
-    Ok(outcome)
-}
-
-fn add(list: &mut Vec<Needed>, needed: Needed) {
-    if list.len() < NEEDED_MAX && !list.contains(&needed) {
-        list.push(needed);
-    }
-}
-
-/// Second walk: counts what goes on and writes it anew where something changed.
-struct Assembly<'b> {
-    facts: &'b [Facts],
-    batch: &'b BatchView<'b>,
-    context: BatchContext<'b>,
-    removing: bool,
-}
-
-impl Assembly<'_> {
-    /// The new batch; empty if no record is left, none if nothing changed.
-    fn assemble(
-        &self,
-        records: Records<'_>,
-        mode: TagMode,
-        report: &mut BatchReport,
-        builder: &mut BatchBuilder,
-        compressor: &mut Compressor,
-    ) -> Result<Option<Vec<u8>>, WalkError> {
-        let header = BatchHeader {
-            base_sequence: shift_sequence(
-                self.batch.header().base_sequence,
-                self.context.removed_before,
-            ),
-            ..*self.batch.header()
-        };
-        builder.restart(&header);
-        let mut changed = self.removing || header != *self.batch.header();
-        let mut refused = report.refused.iter().peekable();
-        let mut number = 0i32;
-        // Records that stay as they are are copied in one go, and not before something changes.
-        let mut run = Run::at(records.rest());
-        let all = records.clone();
-        let mut records = records;
-        for (index, facts) in (0u32..).zip(self.facts) {
-            let from = records.rest();
-            let Some(record) = records.next().transpose()? else {
-                break;
-            };
-            let bad = refused.next_if(|r| r.index == index);
-            if bad.is_some() && self.removing {
-                run.end(builder)?;
-                run = Run::at(records.rest());
-                continue;
-            }
-            let tagged = Tagged::new(
-                record.headers.iter(),
-                self.context.producer,
-                mode,
-                mode == TagMode::Record || number == 0,
-                bad.map(|r| r.refusal.reason),
-            );
-            report.parents_dropped += tagged.parents_dropped;
-            let headers = tagged.headers();
-            let header_bytes: usize = headers
-                .clone()
-                .map(|h| h.key.len() + h.value.map_or(0, <[u8]>::len))
-                .sum();
-            let tallied = Tallied {
-                bytes: size(&record) + header_bytes,
-                parents: tagged.parents,
-                ..self.tallied(*facts)
-            };
-            self.add(&mut report.tally, &mut report.parts, &record, tallied);
-            if tagged.changed || record.offset_delta != number {
-                changed = true;
-                run.end(builder)?;
-                builder.push(RecordParts::from(&record), headers)?;
-                run = Run::at(records.rest());
-            } else {
-                run.add(from.len() - records.rest().len(), record.timestamp_delta);
-            }
-            number = number.checked_add(1).ok_or(BuildError::TooMany)?;
-        }
-        // What is wrong behind the last record is said.
-        records.next().transpose()?;
-        if !changed {
-            return Ok(None);
-        }
-        let codec = self.batch.codec();
-        let mut out = Vec::new();
-        if run.count > 0 && run.bytes == run.from.len() {
-            let tail = Tail {
-                original: Packed {
-                    bytes: self.batch.body(),
-                    plain: all.rest(),
-                    blocks: all.blocks(),
-                },
-                from: all.rest().len() - run.bytes,
-                count: run.count,
-                greatest_delta: run.greatest_delta,
-            };
-            builder.finish_before(&tail, codec, compressor, &mut out)?;
-        } else {
-            run.end(builder)?;
-            if !builder.is_empty() {
-                builder.finish(codec, compressor, &mut out)?;
-            }
-        }
-        Ok(Some(out))
-    }
-
-    /// Counts the records as they came.
-    fn count(&self, records: Records<'_>, report: &mut BatchReport) -> Result<(), WalkError> {
-        for (record, facts) in records.zip(self.facts) {
-            let record = record?;
-            let tallied = Tallied {
-                bytes: record.payload_bytes(),
-                ..self.tallied(*facts)
-            };
-            self.add(&mut report.tally, &mut report.parts, &record, tallied);
-        }
-        Ok(())
-    }
-
-    /// Counts a record: in all, or with the part of the batch that its timestamp belongs to.
-    fn add(
-        &self,
-        all: &mut PartitionTally,
-        parts: &mut Vec<Part>,
-        record: &RecordView<'_>,
-        tallied: Tallied<'_>,
-    ) {
-        let Some(span_ms) = self.context.span_ms else {
-            all.record(&tallied);
-            return;
-        };
-        let base = self.batch.header().base_timestamp;
-        let stamp = Timestamp::from_millis(base.saturating_add(record.timestamp_delta));
-        let span = stamp.as_millis().div_euclid(span_ms.max(1));
-        let has_room = parts.len() < PARTS_MAX;
-        if parts
-            .last()
-            .is_none_or(|part| part.span != span && has_room)
-        {
-            parts.push(Part {
-                span,
-                newest: stamp,
-                records: 0,
-                tally: PartitionTally::new(all.topic(), self.context.partition),
-            });
-        }
-        if let Some(part) = parts.last_mut() {
-            part.newest = part.newest.max(stamp);
-            part.records += 1;
-            part.tally.record(&Tallied {
-                arrived: stamp,
-                ..tallied
-            });
-        }
-    }
-
-    fn tallied(&self, facts: Facts) -> Tallied<'_> {
-        Tallied {
-            bytes: 0,
-            producer: Some((self.context.producer.name(), self.context.producer.trust())),
-            schema_id: facts.schema_id,
-            event_time: facts.event_time,
-            arrived: self.context.arrived,
-            parents: None,
-        }
-    }
-}
-
-/// Records one behind the other that stay as they are.
-struct Run<'a> {
-    /// They, and all behind them.
-    from: &'a [u8],
-    bytes: usize,
-    count: i32,
-    greatest_delta: i64,
-}
-
-impl<'a> Run<'a> {
-    const fn at(from: &'a [u8]) -> Self {
-        Self {
-            from,
-            bytes: 0,
-            count: 0,
-            greatest_delta: i64::MIN,
-        }
-    }
-
-    fn add(&mut self, bytes: usize, timestamp_delta: i64) {
-        self.bytes += bytes;
-        self.count = self.count.saturating_add(1);
-        self.greatest_delta = self.greatest_delta.max(timestamp_delta);
-    }
-
-    fn end(&self, builder: &mut BatchBuilder) -> Result<(), BuildError> {
-        let bytes = self.from.get(..self.bytes).unwrap_or_default();
-        builder.push_run(bytes, self.count, self.greatest_delta)
-    }
-}
-
-fn size(record: &RecordView<'_>) -> usize {
-    record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len)
 }
 
 /// The refused records in a batch of their own, without the producer's sequence.
@@ -663,13 +406,18 @@ pub fn shift_sequence(sequence: i32, removed: u32) -> i32 {
 }
 
 impl BatchReport {
-    /// How many records were refused for `reason`.
+    /// Why records were refused, and how many for each reason.
     #[must_use]
-    pub fn refused_for(&self, reason: Reason) -> usize {
-        self.refused
-            .iter()
-            .filter(|r| r.refusal.reason == reason)
-            .count()
+    pub fn reasons(&self) -> Vec<(Reason, u32)> {
+        let mut all: Vec<(Reason, u32)> = Vec::new();
+        for refused in &self.refused {
+            let reason = refused.refusal.reason;
+            match all.iter_mut().find(|(known, _)| *known == reason) {
+                Some((_, records)) => *records += 1,
+                None => all.push((reason, 1)),
+            }
+        }
+        all
     }
 }
 

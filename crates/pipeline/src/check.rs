@@ -116,12 +116,6 @@ impl Checker {
         &self.policy
     }
 
-    /// Forgets the remembered schemas: call it when a subject may have changed.
-    pub fn forget(&mut self) {
-        self.last_value = None;
-        self.last_key = None;
-    }
-
     /// Checks one record.
     #[inline]
     pub fn check<'a, S, H>(&mut self, schemas: &S, record: &RecordIn<'a, H>) -> Check

@@ -62,6 +62,14 @@ pub enum BatchError {
         /// Bytes of the records.
         bytes: usize,
     },
+    /// More records than [`Limits::max_records`].
+    #[error("{count} records are above the limit of {limit}")]
+    TooMany {
+        /// As stated.
+        count: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// The records can't be decompressed.
     #[error(transparent)]
     Codec(#[from] CodecError),
@@ -302,7 +310,8 @@ impl<'a> BatchView<'a> {
     /// Its records, decompressed into `decompressor`'s buffer if they must be, else in place.
     ///
     /// # Errors
-    /// [`BatchError::Codec`], or [`BatchError::Count`] where the stated count can't be true.
+    /// [`BatchError::TooMany`], [`BatchError::Codec`], or [`BatchError::Count`] where the stated
+    /// count can't be true.
     pub fn records<'b>(
         &self,
         decompressor: &'b mut Decompressor,
@@ -311,6 +320,13 @@ impl<'a> BatchView<'a> {
     where
         'a: 'b,
     {
+        let stated = usize::try_from(self.header.record_count).unwrap_or(0);
+        if stated > limits.max_records {
+            return Err(BatchError::TooMany {
+                count: stated,
+                limit: limits.max_records,
+            });
+        }
         let (bytes, blocks) = match self.codec {
             Codec::None => (self.body, Default::default()),
             codec => {

@@ -111,6 +111,19 @@ impl BatchBuilder {
         self.greatest_delta = None;
     }
 
+    /// Forgets the records, and gives memory back that they needed, down to room for `bytes` of them.
+    pub fn release(&mut self, bytes: usize) {
+        let header = self.header;
+        self.restart(&header);
+        self.body.shrink_to(bytes);
+    }
+
+    /// Bytes of records that there is room for without asking for more.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.body.capacity()
+    }
+
     /// Records so far.
     #[must_use]
     pub const fn len(&self) -> i32 {

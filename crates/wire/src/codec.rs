@@ -123,8 +123,8 @@ pub struct Packed<'a> {
 
 /// Unpacks batches, one after the other, into one buffer that it keeps.
 ///
-/// Keeps at most [`KEPT_BYTES`](Self::KEPT_BYTES) between batches; while a batch is open, at most
-/// twice the limit given with it.
+/// Keeps at most [`KEPT_BYTES`](Self::KEPT_BYTES) behind a [`release`](Self::release), with which
+/// each batch begins; while a batch is open, at most twice the limit given with it.
 #[derive(Default)]
 pub struct Decompressor {
     buffer: Vec<u8>,
@@ -161,9 +161,7 @@ impl Decompressor {
         compressed: &[u8],
         limit: usize,
     ) -> Result<&[u8], CodecError> {
-        self.buffer.clear();
-        self.buffer.shrink_to(Self::KEPT_BYTES);
-        self.blocks.clear();
+        self.release();
         let out = &mut self.buffer;
         let done = match codec {
             Codec::None if compressed.len() > limit => Err(CodecError::TooLarge { codec, limit }),
@@ -185,6 +183,20 @@ impl Decompressor {
             return Err(error);
         }
         Ok(&self.buffer)
+    }
+
+    /// Forgets what was unpacked last, and gives memory back down to
+    /// [`KEPT_BYTES`](Self::KEPT_BYTES).
+    pub fn release(&mut self) {
+        self.buffer.clear();
+        self.buffer.shrink_to(Self::KEPT_BYTES);
+        self.blocks.clear();
+    }
+
+    /// Bytes that there is room for without asking for more.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.buffer.capacity()
     }
 
     /// What was unpacked last.

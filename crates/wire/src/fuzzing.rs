@@ -16,6 +16,7 @@ use crate::record::RecordView;
 const LIMITS: Limits = Limits {
     max_batch_bytes: 1 << 20,
     max_decompressed_bytes: 1 << 20,
+    max_records: 1 << 12,
 };
 
 /// Reads `data` as records of a batch. The first byte chooses: as a batch with its checksum, as a

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use meshwork_model::units::{ByteSize, HumanDuration};
+use meshwork_pipeline::OnUnavailable;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,9 @@ pub struct Config {
     pub max_node_id: u16,
     /// What clients may do with topics that are no product. Default `allow`.
     pub other_topics: OtherTopics,
+    /// What becomes of records whose schema is not known here while the registry can't be asked;
+    /// those of known schemas go on. Default `refuse`.
+    pub registry_unavailable: RegistryUnavailable,
     /// Name of all producers that come here without a login, in place of their client ids: for a
     /// sidecar that serves one application. Absent: the client id counts.
     pub producer: Option<String>,
@@ -47,8 +51,8 @@ pub struct Config {
     /// Largest answer that is rewritten (Metadata of a large cluster). Others pass through in
     /// pieces, whatever their size. Default 64 MiB.
     pub max_rewritten_bytes: ByteSize,
-    /// Most bytes of requests held at a time, over all connections: each waits until it has room.
-    /// Default 256 MiB.
+    /// Most bytes of requests held at a time, over all connections, and a quarter of it for one
+    /// client address: each waits until it has room, at most for `stalled_after`. Default 256 MiB.
     pub max_held_bytes: ByteSize,
     /// Most bytes that the records of one batch may have once decompressed. Default 64 MiB.
     pub max_decompressed_bytes: ByteSize,
@@ -146,6 +150,28 @@ pub enum OtherTopics {
     Refuse,
 }
 
+/// What becomes of records whose schema is not known while the registry can't be asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RegistryUnavailable {
+    /// Their batch is put off (`NOT_ENOUGH_REPLICAS`), and the client tries again (fail-closed).
+    #[default]
+    Refuse,
+    /// They pass unchecked, and are counted (fail-open). Not where a product's mode is `quarantine`:
+    /// what passed unchecked and is refused when it comes again would leave its producer's numbers in
+    /// doubt.
+    Pass,
+}
+
+impl From<RegistryUnavailable> for OnUnavailable {
+    fn from(setting: RegistryUnavailable) -> Self {
+        match setting {
+            RegistryUnavailable::Refuse => Self::Closed,
+            RegistryUnavailable::Pass => Self::Open,
+        }
+    }
+}
+
 const MIB: u64 = 1 << 20;
 
 impl Default for Config {
@@ -157,6 +183,7 @@ impl Default for Config {
             advertised_host: None,
             max_node_id: 100,
             other_topics: OtherTopics::default(),
+            registry_unavailable: RegistryUnavailable::default(),
             producer: None,
             oauth_claim: "sub".to_owned(),
             max_connections: 5_000,

@@ -45,6 +45,8 @@ pub(crate) struct Accepted {
 pub(crate) struct Conn {
     /// Where the broker is.
     pub(crate) broker: String,
+    /// Where the client is.
+    address: IpAddr,
     pub(crate) who: Mutex<Identity>,
     /// Milliseconds after `since` until which the broker does not read from this connection.
     throttled_until: AtomicI64,
@@ -85,6 +87,7 @@ pub(crate) async fn serve(
         .await?;
     let conn = Arc::new(Conn {
         broker: upstream.address,
+        address: accepted.address,
         who: Mutex::new(Identity::new(
             accepted.certificate,
             shared.config.producer.as_deref(),

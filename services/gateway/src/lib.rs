@@ -9,6 +9,7 @@ mod connection;
 mod consumption;
 mod error;
 mod handle;
+mod held;
 mod metrics;
 mod observe;
 mod own;
@@ -21,7 +22,7 @@ mod tls;
 mod topics;
 mod upstream;
 
-pub use config::{Config, OtherTopics, Span, TlsConfig, UpstreamTlsConfig};
+pub use config::{Config, OtherTopics, RegistryUnavailable, Span, TlsConfig, UpstreamTlsConfig};
 pub use error::Error;
 pub use handle::Handle;
 pub use service::{Context, Service};

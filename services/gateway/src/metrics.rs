@@ -37,6 +37,7 @@ pub(crate) struct Metrics {
 #[derive(Debug, Default)]
 struct Inner {
     connections: Gauge,
+    held: Gauge,
     accepted: Counter,
     ended: Family<Why, Counter>,
     requests: Family<Api, Counter>,
@@ -48,9 +49,7 @@ struct Inner {
     unquarantined: Family<Topic, Counter>,
     unverified: Family<Topic, Counter>,
     untagged: Family<Topic, Counter>,
-    behind: Family<Topic, Counter>,
-    unasked: Family<Topic, Counter>,
-    early: Counter,
+    batches_refused: Family<OfProduct, Counter>,
     parents_dropped: Family<Topic, Counter>,
     followed: Family<Topic, Gauge>,
     observed: Counter,
@@ -67,6 +66,11 @@ impl Metrics {
                 "connections",
                 "Client connections open now",
                 m.connections.clone(),
+            );
+            registry.register(
+                "held_bytes",
+                "Bytes of large requests held now (gateway.service.max_held_bytes)",
+                m.held.clone(),
             );
             registry.register(
                 "connections_accepted",
@@ -96,7 +100,7 @@ impl Metrics {
             );
             registry.register(
                 "records_refused",
-                "Records refused, by product topic and reason",
+                "Records that break the contract, by product topic and reason",
                 m.refused.clone(),
             );
             registry.register(
@@ -120,19 +124,9 @@ impl Metrics {
                 m.untagged.clone(),
             );
             registry.register(
-                "batches_behind",
-                "Batches held back because an earlier one of their producer was refused",
-                m.behind.clone(),
-            );
-            registry.register(
-                "batches_unasked",
-                "Batches put off because the broker could not be asked whether they are repeats",
-                m.unasked.clone(),
-            );
-            registry.register(
-                "batches_early",
-                "Batches put off because mesh.catalog had not been read yet",
-                m.early.clone(),
+                "batches_refused",
+                "Batches refused, by product topic (empty: none) and reason",
+                m.batches_refused.clone(),
             );
             registry.register(
                 "parents_dropped",
@@ -167,6 +161,11 @@ impl Metrics {
         self.inner.connections.dec();
     }
 
+    /// So many bytes of requests are held more, or less.
+    pub(crate) fn holds(&self, bytes: i64) {
+        self.inner.held.inc_by(bytes);
+    }
+
     pub(crate) fn ended(&self, reason: &'static str) {
         self.inner.ended.get_or_create(&Why { reason }).inc();
     }
@@ -185,13 +184,13 @@ impl Metrics {
         self.inner.records.get_or_create(&of(topic)).inc_by(records);
     }
 
-    pub(crate) fn refused(&self, topic: &str, reason: &'static str, records: usize) {
+    pub(crate) fn refused(&self, topic: &str, reason: &'static str, records: u32) {
         let topic = topic.to_owned();
         let labels = OfProduct { topic, reason };
         self.inner
             .refused
             .get_or_create(&labels)
-            .inc_by(count(records));
+            .inc_by(records.into());
     }
 
     pub(crate) fn quarantined(&self, topic: &str, records: usize) {
@@ -216,16 +215,10 @@ impl Metrics {
         self.inner.untagged.get_or_create(&of(topic)).inc();
     }
 
-    pub(crate) fn behind(&self, topic: &str) {
-        self.inner.behind.get_or_create(&of(topic)).inc();
-    }
-
-    pub(crate) fn unasked(&self, topic: &str) {
-        self.inner.unasked.get_or_create(&of(topic)).inc();
-    }
-
-    pub(crate) fn early(&self) {
-        self.inner.early.inc();
+    pub(crate) fn batch_refused(&self, topic: &str, reason: &'static str) {
+        let topic = topic.to_owned();
+        let labels = OfProduct { topic, reason };
+        self.inner.batches_refused.get_or_create(&labels).inc();
     }
 
     pub(crate) fn parents_dropped(&self, topic: &str, headers: u32) {

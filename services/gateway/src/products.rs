@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use meshwork_model::mesh::ProductAnnouncement;
 use meshwork_model::name::Urn;
 use meshwork_model::topic::QUARANTINE_SUFFIX;
-use meshwork_pipeline::{BatchPipeline, Checker, ProductPolicy};
+use meshwork_pipeline::{BatchPipeline, Checker, OnUnavailable, ProductPolicy};
 use meshwork_wire::Limits;
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -32,10 +32,10 @@ pub(crate) struct Product {
 }
 
 impl Product {
-    fn new(announcement: &ProductAnnouncement, limits: Limits, max_batch_bytes: usize) -> Self {
+    fn new(policy: ProductPolicy, limits: Limits, max_batch_bytes: usize) -> Self {
         Self {
-            topic: announcement.topic.as_str().into(),
-            policy: Arc::new(ProductPolicy::from(announcement)),
+            topic: policy.topic.as_str().into(),
+            policy: Arc::new(policy),
             limits,
             max_batch_bytes: AtomicUsize::new(max_batch_bytes),
             idle: Mutex::default(),
@@ -73,14 +73,16 @@ pub(crate) struct Products {
     limits: Limits,
     /// Whether everything has been read that was announced at the start.
     known: watch::Sender<bool>,
+    unavailable: OnUnavailable,
 }
 
 impl Products {
-    pub(crate) fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits, unavailable: OnUnavailable) -> Self {
         Self {
             by_topic: ArcSwap::default(),
             limits,
             known: watch::Sender::new(false),
+            unavailable,
         }
     }
 
@@ -144,11 +146,15 @@ impl Products {
                 continue;
             };
             let known = all.get(&topic);
-            if known.is_some_and(|k| *k.policy == ProductPolicy::from(&announcement)) {
+            let policy = ProductPolicy {
+                unavailable: self.unavailable,
+                ..ProductPolicy::from(&announcement)
+            };
+            if known.is_some_and(|k| *k.policy == policy) {
                 continue;
             }
             let limit = known.map_or(MAX_MESSAGE_BYTES, |k| k.max_batch_bytes());
-            let product = Arc::new(Product::new(&announcement, self.limits, limit));
+            let product = Arc::new(Product::new(policy, self.limits, limit));
             all.insert(topic.clone(), Arc::clone(&product));
             changed.insert(topic, product);
         }
@@ -183,7 +189,7 @@ mod tests {
 
     #[tokio::test]
     async fn all_is_known_once_it_is_said_so() {
-        let products = Products::new(Limits::default());
+        let products = Products::new(Limits::default(), OnUnavailable::Closed);
         assert!(!products.are_known());
         assert!(!products.known_by(Instant::now()).await);
         products.all_known();

@@ -14,7 +14,7 @@ use meshwork_wire::Limits;
 use meshwork_wire::protocol::Uuid;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -26,6 +26,7 @@ use crate::connection::frames::Buffers;
 use crate::consumption::{Consumption, Names};
 use crate::error::Error;
 use crate::handle::Handle;
+use crate::held::Held;
 use crate::metrics::Metrics;
 use crate::observe::{self, Observations, Writer};
 use crate::own::OwnConnections;
@@ -89,8 +90,8 @@ pub(crate) struct Shared {
     pub(crate) consumption: Arc<Consumption>,
     pub(crate) refusals: Refusals,
     pub(crate) metrics: Metrics,
-    /// KiB of requests that may still be held.
-    pub(crate) held: Arc<Semaphore>,
+    /// Room for large requests.
+    pub(crate) held: Arc<Held>,
     /// Large buffers that no connection needs now.
     pub(crate) buffers: Arc<Buffers>,
     connections: Mutex<Connections>,
@@ -146,6 +147,7 @@ impl Service {
         let batches = Limits {
             max_batch_bytes: limits.produce,
             max_decompressed_bytes: config.max_decompressed_bytes.as_usize(),
+            ..Limits::default()
         };
         let shared = Shared {
             limits,
@@ -173,7 +175,7 @@ impl Service {
             },
             tls: config.tls.as_ref().map(ClientTls::open).transpose()?,
             own: OwnConnections::new(&context.kafka),
-            products: Products::new(batches),
+            products: Products::new(batches, config.registry_unavailable.into()),
             quarantine: Arc::new(Quarantine::new(&context.kafka)?),
             schemas: Arc::new(SchemaCache::new(
                 context.registry.clone(),
@@ -183,10 +185,8 @@ impl Service {
             topics,
             consumption: Arc::default(),
             refusals: Refusals::default(),
+            held: Arc::new(Held::new(limits.held_kib, metrics.clone())),
             metrics,
-            held: Arc::new(Semaphore::new(
-                usize::try_from(limits.held_kib).unwrap_or(usize::MAX),
-            )),
             buffers: Arc::default(),
             connections: Mutex::default(),
             config,

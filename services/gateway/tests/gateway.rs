@@ -17,6 +17,8 @@ mod consumption;
 mod deadlines;
 #[path = "gateway/enforce.rs"]
 mod enforce;
+#[path = "gateway/held.rs"]
+mod held;
 #[path = "gateway/limits.rs"]
 mod limits;
 #[path = "gateway/mesh.rs"]
@@ -26,5 +28,9 @@ mod observations;
 #[path = "gateway/raw.rs"]
 #[allow(dead_code, reason = "shared with other test binaries")]
 mod raw;
+#[path = "gateway/refused.rs"]
+mod refused;
 #[path = "gateway/registry_away.rs"]
 mod registry_away;
+#[path = "gateway/way.rs"]
+mod way;

@@ -163,7 +163,7 @@ async fn what_is_put_off_arrives_in_order_once_the_registry_is_back() {
     for case in &cases {
         let topic = topic(&case.name());
         let refused = |line: &str| {
-            line.contains("records_refused")
+            line.contains("batches_refused")
                 && line.contains(&topic)
                 && line.contains("registry-unavailable")
         };

@@ -2,12 +2,16 @@ use std::sync::Arc;
 
 use meshwork_model::mesh::announcement::EnforcementMode;
 use meshwork_model::mesh::observation::Trust;
-use meshwork_wire::{Attributes, Header};
+use meshwork_wire::{Attributes, BatchHeader, Header};
 use proptest::prelude::*;
 
+use super::assembly::PARTS_MAX;
 use super::*;
 use crate::policy::ProductPolicy;
 use crate::testing::{Told, flight, policy};
+
+mod limits;
+mod schemas;
 
 struct Given {
     key: Option<&'static [u8]>,
@@ -256,7 +260,7 @@ fn reject_names_every_bad_record_and_forwards_nothing() {
     assert_eq!(report.outcome, BatchOutcome::Rejected);
     let indices: Vec<_> = report.refused.iter().map(|r| r.index).collect();
     assert_eq!(indices, [1, 3]);
-    assert_eq!(report.refused_for(Reason::Framing), 2);
+    assert_eq!(report.reasons(), [(Reason::Framing, 2)]);
     let seen = report.tally.take().unwrap();
     assert_eq!((seen.records, seen.refused[0].records), (0, 2));
     assert_eq!(report.removed, 0);

@@ -9,7 +9,7 @@ use meshwork_wire::protocol::produce::{OwnAnswer, OwnedTopic};
 
 use super::login::Step;
 use crate::consumption::Learn;
-use crate::produce::{Place, Session};
+use crate::produce::{Place, Seen, Session};
 
 /// One answer that a client waits for.
 #[derive(Debug)]
@@ -91,4 +91,6 @@ pub(crate) struct Sent {
     pub(crate) renumbered: bool,
     /// Whose it is; none without idempotence.
     pub(crate) session: Option<(Session, Place)>,
+    /// What was counted of it already.
+    pub(crate) seen: Seen,
 }

@@ -22,6 +22,7 @@ use super::pending::{Answer, Pending};
 use crate::apis::{self, Action};
 use crate::config::OtherTopics;
 use crate::error::Ended;
+use crate::held::Room;
 use crate::produce::{self, Contacts, First, Guard, Sender};
 use crate::service::Shared;
 
@@ -31,7 +32,6 @@ const BEFORE_LOGIN_BYTES: usize = 512 << 10;
 const LEAST_TIMEOUT: Duration = Duration::from_secs(5);
 /// However long a client would wait, a batch is decided on within this.
 const MOST_TIMEOUT: Duration = Duration::from_secs(30);
-const KIB: usize = 1 << 10;
 
 /// One direction of a connection.
 pub(super) struct Up {
@@ -50,7 +50,9 @@ impl Up {
     /// Runs until the client closes, `stop`, or an error. Gives the client's side back.
     pub(super) async fn run(mut self) -> Result<Frames, Ended> {
         while let Some(length) = self.next().await? {
-            self.request(length).await?;
+            if !self.request(length).await? {
+                break;
+            }
         }
         // What was passed on reaches the broker before the connection goes, acks=0 included: only
         // this direction is closed, and the broker closes the other once it has read to the end.
@@ -84,7 +86,9 @@ impl Up {
         }
     }
 
-    async fn request(&mut self, length: usize) -> Result<(), Ended> {
+    /// Reads a request and does what it needs. `false`: no more may be read, after it or because
+    /// `stop` came before it was there.
+    async fn request(&mut self, length: usize) -> Result<bool, Ended> {
         let fixed = self.client.ready().get(LENGTH_BYTES..).unwrap_or_default();
         let start = RequestStart::read(fixed).map_err(|source| unreadable(None, source))?;
         let limit = self.limit_of(start.api);
@@ -94,17 +98,20 @@ impl Up {
         }
         let action = self.action(start)?;
         let total = LENGTH_BYTES + length;
-        let room = self.make_room(total).await?;
+        let stop = self.stop.clone();
+        let room = tokio::select! {
+            biased;
+            room = self.make_room(total) => room?,
+            () = stop.cancelled() => return Ok(false),
+        };
         let message = self.client.take(total);
         let frame = message.get(LENGTH_BYTES..).unwrap_or_default();
         self.shared.metrics.request(start.api.name(), total);
         let Some(action) = action else {
             // A version of ApiVersions from the future: the client asks again with version 0.
-            return self
-                .owe(Pending::Own(api_versions::unsupported(
-                    start.correlation_id,
-                )))
-                .await;
+            let answer = api_versions::unsupported(start.correlation_id);
+            self.owe(Pending::Own(answer)).await?;
+            return Ok(true);
         };
         let header =
             RequestHeader::read(frame).map_err(|source| unreadable(Some(start), source))?;
@@ -116,7 +123,11 @@ impl Up {
             "request"
         );
         match action {
-            Action::Produce => self.produce(&header, &message).await?,
+            Action::Produce => {
+                if !self.produce(&header, &message).await? {
+                    return Ok(false);
+                }
+            }
             Action::SaslHandshake => {
                 let name = sasl::mechanism(&header, frame)
                     .map_err(|source| unreadable(Some(start), source))?;
@@ -158,7 +169,7 @@ impl Up {
             Action::Pass => self.pass(&header, &message, Answer::Pass).await?,
         }
         drop(room);
-        Ok(())
+        Ok(true)
     }
 
     /// What is done with the request. `None`: ApiVersions in a version that is not known yet.
@@ -195,11 +206,8 @@ impl Up {
         }
     }
 
-    /// Waits until the whole frame is there, and for a large one until the process has room for it.
-    async fn make_room(
-        &mut self,
-        total: usize,
-    ) -> Result<Option<tokio::sync::OwnedSemaphorePermit>, Ended> {
+    /// Waits until the whole frame is there, and for a large one until there is room for it.
+    async fn make_room(&mut self, total: usize) -> Result<Option<Room>, Ended> {
         if self.client.ready().len() >= total {
             return Ok(None);
         }
@@ -208,13 +216,13 @@ impl Up {
         let mut room = None;
         if total > EARNEST_BYTES {
             self.fill(EARNEST_BYTES, within).await?;
-            let kib = u32::try_from(total.div_ceil(KIB)).unwrap_or(u32::MAX);
-            let held = Arc::clone(&self.shared.held);
-            // The semaphore is never closed.
-            room = held
-                .acquire_many_owned(kib.min(self.shared.limits.held_kib))
+            let waited = self.shared.held.room(self.conn.address, total);
+            room = tokio::time::timeout(within, waited)
                 .await
-                .ok();
+                .map_err(|_| Ended::TooLong {
+                    what: "waiting for room for a request (gateway.service.max_held_bytes)",
+                    millis: within.as_millis(),
+                })?;
         }
         self.fill(total, within).await?;
         Ok(room)
@@ -295,7 +303,12 @@ impl Up {
         Ok(())
     }
 
-    async fn produce(&mut self, header: &RequestHeader<'_>, message: &Bytes) -> Result<(), Ended> {
+    /// Decides on a request's batches and passes on what goes on. `false`: nothing may come behind it.
+    async fn produce(
+        &mut self,
+        header: &RequestHeader<'_>,
+        message: &Bytes,
+    ) -> Result<bool, Ended> {
         let frame = message.get(LENGTH_BYTES..).unwrap_or_default();
         let start = header.start;
         let wrong = |source: WireError| unreadable(Some(start), source);
@@ -323,6 +336,8 @@ impl Up {
                 client_id: header.client_id.unwrap_or_default(),
                 answer_within: shared.config.answer_within.get(),
             },
+            looked_ahead: false,
+            ends: false,
         };
         let mut decided = produce::decide(&shared, &mut sender, &request)
             .await
@@ -330,6 +345,7 @@ impl Up {
                 api: start.api.name(),
                 what: unbearable.why().to_owned(),
             })?;
+        let goes_on = !sender.ends;
         if request.acks != 0 && began.elapsed() > timeout.max(LEAST_TIMEOUT) {
             // The client has given it up by now, and may have sent it again another way.
             return Err(Ended::TooLong {
@@ -347,7 +363,7 @@ impl Up {
                 })
                 .await?;
             }
-            return Ok(());
+            return Ok(goes_on);
         }
         if wants_answer {
             decided.produced.transactional_id = request.transactional_id.map(Into::into);
@@ -367,7 +383,8 @@ impl Up {
                 self.broker.write_all(&pieces).await
             }
         };
-        self.to_broker(written)
+        self.to_broker(written)?;
+        Ok(goes_on)
     }
 
     fn who(&self, client_id: Option<&str>) -> Arc<ProducerTag> {

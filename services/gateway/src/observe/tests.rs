@@ -37,6 +37,7 @@ fn sent(records: i64, parts: &[(i64, i64, u32)]) -> Sent {
         renumbered: false,
         alone: false,
         session: None,
+        seen: crate::produce::Seen::default(),
     }
 }
 

@@ -6,14 +6,16 @@ use std::sync::Arc;
 use meshwork_pipeline::batch::{BatchContext, WalkError};
 use meshwork_pipeline::{BatchOutcome, BatchReport, Part, PartitionTally, Recorded};
 use meshwork_wire::protocol::produce::{ProducePartition, ProduceRequest};
-use meshwork_wire::{BatchError, BatchHeader, CodecError, HEADER_BYTES};
+use meshwork_wire::{BatchError, BatchHeader, BatchView, CodecError, HEADER_BYTES};
 
-use super::decide::{Judged, Sender, Unbearable, Verdict, behind, note, session};
-use super::errors::{Refused, code};
-use super::guard::{Place, Session};
+use super::counts::{Seen, broken};
+use super::decide::{Judged, Sender, Unbearable, Verdict, behind, note};
+use super::errors::{Refused, Why, code};
+use super::guard::{Place, Session, place};
+use super::numbered::Numbered;
 use super::numbering::shift;
 use super::repeats::{self, Known};
-use super::session::Numbered;
+use super::schemas;
 use crate::connection::pending::Sent;
 use crate::products::Product;
 use crate::service::Shared;
@@ -33,29 +35,41 @@ pub(super) async fn product_batch(
     let Some(records) = partition.records.filter(|records| !records.is_empty()) else {
         return Ok(Verdict::Forward(None).into());
     };
-    let session = session(&product.topic, partition);
+    // Before anything is taken from its header: what is damaged may name any producer and number.
+    let batch = match product.with_pipeline(|pipeline| pipeline.read(records)) {
+        Ok(batch) => batch,
+        // Several batches or an old format: a broker refuses both, in its own words.
+        Err(WalkError::Batch(BatchError::Trailing(_) | BatchError::Magic(_))) => {
+            return Ok(Verdict::Forward(None).into());
+        }
+        Err(error) => {
+            if header(records).is_some_and(|h| h.producer_id >= 0) {
+                // Which batches may not pass it can't be told: on a new connection it comes first.
+                sender.ends = true;
+            }
+            return Ok(Verdict::Refused(unreadable(&error)).into());
+        }
+    };
+    let session = place(batch.header(), &product.topic, partition.partition);
     if let Some((known, place)) = &session
-        && let Some(verdict) = behind(shared, sender, known, *place)
+        && let Some(verdict) = behind(sender, known, *place)
     {
         return Ok(Judged { verdict, session });
     }
-    let batch = Batch {
+    let judged = Batch {
         shared,
         request,
         partition,
         product,
-        records,
+        batch,
         session: session.as_ref(),
     };
-    let mut verdict = batch.decide(sender).await?;
+    let mut verdict = judged.decide(sender).await?;
     if let Some((session, place)) = &session {
         if let Verdict::Forward(Some(sent)) | Verdict::Rewritten(_, sent) = &mut verdict {
             sent.alone = sender.first.pass(session);
         }
         match &verdict {
-            // Nobody is told of what is refused without an answer; its producer notices when the
-            // connection goes, as it would with a broker.
-            Verdict::Refused(_) if request.acks == 0 => return Err(Unbearable::Unanswerable),
             Verdict::Refused(refused) => note(sender, session, *place, refused)?,
             _ => sender.guard.pass(session, *place),
         }
@@ -69,7 +83,7 @@ pub(super) struct Batch<'b> {
     pub(super) request: &'b ProduceRequest<'b>,
     pub(super) partition: &'b ProducePartition<'b>,
     pub(super) product: &'b Arc<Product>,
-    pub(super) records: &'b [u8],
+    pub(super) batch: BatchView<'b>,
     pub(super) session: Option<&'b (Session, Place)>,
 }
 
@@ -77,7 +91,7 @@ impl Batch<'_> {
     async fn decide(&self, sender: &mut Sender<'_>) -> Result<Verdict, Unbearable> {
         // In a transaction nothing is ever taken out, so that its numbers stay.
         let in_transaction = self.request.transactional_id.is_some()
-            || header(self.records).is_some_and(|h| h.attributes.is_transactional());
+            || self.batch.header().attributes.is_transactional();
         match self.session {
             Some((session, place)) if !in_transaction && self.request.acks != 0 => {
                 Numbered::new(self, session, *place).decide(sender).await
@@ -124,9 +138,9 @@ impl Batch<'_> {
         recorded: Option<Recorded<'_>>,
     ) -> Result<BatchReport, Verdict> {
         let (shared, product) = (self.shared, self.product);
-        let topic = &product.policy.topic;
+        let tag = Arc::clone(&sender.tag);
         let context = BatchContext {
-            producer: &sender.tag,
+            producer: &tag,
             partition: self.partition.partition,
             arrived: shared.clock.now(),
             span_ms: shared.config.span.record_ms(),
@@ -135,106 +149,76 @@ impl Batch<'_> {
             recorded,
         };
         for _ in 0..LOADS_MAX {
-            let walked = product
-                .with_pipeline(|pipeline| pipeline.run(self.records, context, &*shared.schemas));
-            let report = match walked {
-                Ok(report) => report,
-                // Several batches or an old format: a broker refuses both, in its own words.
-                Err(WalkError::Batch(BatchError::Trailing(_) | BatchError::Magic(_))) => {
-                    return Err(Verdict::Forward(None));
-                }
-                Err(error) => return Err(Verdict::Refused(unreadable(shared, topic, &error))),
-            };
+            let walked =
+                product.with_pipeline(|p| p.run_on(&self.batch, context, &*shared.schemas));
+            let report = walked.map_err(|error| Verdict::Refused(unreadable(&error)))?;
             let needed = match &report.outcome {
                 BatchOutcome::Load(needed) => needed,
                 BatchOutcome::Unavailable(needed) => {
                     let lacking = needed.first().map(ToString::to_string).unwrap_or_default();
-                    shared.metrics.refused(topic, "registry-unavailable", 1);
-                    shared.refusals.say(&format!("registry {topic}"), || {
-                        tracing::warn!(%topic, %lacking, "batches are put off: the registry can't be asked for a schema");
-                    });
-                    return Err(later(format!(
-                        "{lacking} is not known here and the registry can't be asked: try later"
+                    return Err(Verdict::Refused(Refused::later(
+                        Why::Registry,
+                        format!(
+                            "{lacking} is not known here and the registry can't be asked: try later"
+                        ),
                     )));
                 }
                 _ => return Ok(report),
             };
-            for needed in needed {
-                // Where the registry can't be asked, the next round says so.
-                let _ = shared.schemas.load(needed).await;
-            }
+            schemas::load(shared, sender, self, needed).await;
         }
-        Err(later(
+        Err(Verdict::Refused(Refused::later(
+            Why::Registry,
             "the batch's schemas could not all be held at a time: try later, or send fewer schemas in a batch",
-        ))
+        )))
     }
 
     /// It goes on, as it came or written anew; or nothing is left to go on.
     pub(super) fn passed(&self, report: BatchReport) -> Verdict {
-        self.count(&report);
+        let seen = Seen::of(&report);
         let renumbered = report.removed > 0;
         match report.outcome {
             BatchOutcome::Rewritten(bytes) => {
-                let sent = self.sent(records_in(&bytes), report.tally, report.parts, renumbered);
-                Verdict::Rewritten(bytes, sent)
+                let records = records_in(&bytes);
+                let sent = self.sent(records, report.tally, report.parts, renumbered);
+                Verdict::Rewritten(bytes, Box::new(Sent { seen, ..sent }))
             }
             BatchOutcome::Nothing => Verdict::TakenOut,
-            _ => self.forwarded(report.tally, report.parts),
+            _ => {
+                let sent = self.as_it_came(report.tally, report.parts);
+                Verdict::Forward(Some(Box::new(Sent { seen, ..sent })))
+            }
         }
     }
 
     /// It goes on as it came.
     pub(super) fn forwarded(&self, tally: PartitionTally, parts: Vec<Part>) -> Verdict {
-        Verdict::Forward(
-            (self.request.acks != 0)
-                .then(|| self.sent(records_in(self.records), tally, parts, false)),
-        )
+        Verdict::Forward(Some(Box::new(self.as_it_came(tally, parts))))
+    }
+
+    fn as_it_came(&self, tally: PartitionTally, parts: Vec<Part>) -> Sent {
+        let records = i64::from(self.batch.header().record_count);
+        self.sent(records, tally, parts, false)
     }
 
     /// It fails at the producer.
     pub(super) fn refused(&self, report: &BatchReport) -> Verdict {
-        let topic: &Arc<str> = &self.product.topic;
-        self.count(report);
-        self.count_refused(report, "refused");
-        Verdict::Refused(Refused::records(topic, &report.refused))
+        Verdict::Refused(Refused::records(&self.product.topic, report))
     }
 
-    /// Counts records that broke the contract and do not reach the topic.
-    pub(super) fn count_refused(&self, report: &BatchReport, fate: &'static str) {
-        let topic: &Arc<str> = &self.product.topic;
-        let mut tally = PartitionTally::new(topic, self.partition.partition);
-        for refused in &report.refused {
-            let reason = refused.refusal.reason;
-            self.shared.metrics.refused(topic, reason.code(), 1);
-            tally.refused(reason, 1);
-        }
-        self.shared
-            .observations
-            .refused(topic, self.partition.partition, &tally);
-        if let Some(first) = report.refused.first() {
-            self.shared.refusals.say(&format!("{fate} {} {topic}", first.refusal.reason), || {
-                tracing::warn!(%topic, partition = self.partition.partition, fate, refusal = %first.refusal, "records break the contract");
-            });
-        }
-    }
-
-    fn count(&self, report: &BatchReport) {
-        let topic = &self.product.topic;
+    /// Counts what was written to quarantine: it stays there, whatever becomes of the request.
+    pub(super) fn count_quarantined(&self, report: &BatchReport) {
+        let (topic, partition) = (&self.product.topic, self.partition.partition);
+        let reasons = report.reasons();
+        broken(self.shared, topic, partition, &reasons);
         let metrics = &self.shared.metrics;
-        if report.removed == 0 && report.outcome != BatchOutcome::Rejected {
-            // They pass, marked; the tally has them.
-            for refused in &report.refused {
-                metrics.refused(topic, refused.refusal.reason.code(), 1);
-            }
-        }
-        if report.unverified > 0 {
-            metrics.unverified(topic, report.unverified);
-        }
-        if report.parents_dropped > 0 {
-            metrics.parents_dropped(topic, report.parents_dropped);
-        }
-        if report.untagged {
-            metrics.untagged(topic);
+        metrics.quarantined(topic, report.refused.len());
+        if let Some(first) = report.refused.first() {
+            let reason = first.refusal.reason;
+            let key = format!("quarantine {reason} {topic}");
+            self.shared.refusals.say(&key, || {
+                tracing::warn!(%topic, partition, refusal = %first.refusal, "records that break the contract go to quarantine");
+            });
         }
     }
 
@@ -244,8 +228,8 @@ impl Batch<'_> {
         tally: PartitionTally,
         parts: Vec<Part>,
         renumbered: bool,
-    ) -> Box<Sent> {
-        Box::new(Sent {
+    ) -> Sent {
+        Sent {
             topic: self.partition.topic.owned(),
             name: Arc::clone(&self.product.topic),
             partition: self.partition.partition,
@@ -255,26 +239,19 @@ impl Batch<'_> {
             alone: false,
             renumbered,
             session: None,
-        })
+            seen: Seen::default(),
+        }
     }
 }
 
-pub(super) fn later(why: impl Into<String>) -> Verdict {
-    Verdict::Refused(Refused::new(code::NOT_ENOUGH_REPLICAS, why))
-}
-
-fn unreadable(shared: &Shared, topic: &str, error: &WalkError) -> Refused {
-    shared.metrics.refused(topic, "unreadable", 1);
-    shared.refusals.say(&format!("unreadable {topic}"), || {
-        tracing::warn!(%topic, %error, "a batch can't be read");
-    });
+fn unreadable(error: &WalkError) -> Refused {
     let code = match error {
-        WalkError::Batch(BatchError::Codec(CodecError::TooLarge { .. })) => {
-            code::RECORD_LIST_TOO_LARGE
-        }
+        WalkError::Batch(
+            BatchError::TooMany { .. } | BatchError::Codec(CodecError::TooLarge { .. }),
+        ) => code::RECORD_LIST_TOO_LARGE,
         _ => code::CORRUPT_MESSAGE,
     };
-    Refused::new(code, error.to_string())
+    Refused::new(code, Why::Unreadable, error.to_string())
 }
 
 /// A batch's header, its checksum not looked at. Of use only to tell sessions apart.

@@ -8,15 +8,21 @@ use tokio::time::Instant;
 
 use super::batch::product_batch;
 use super::contacts::Contacts;
+use super::counts;
 use super::early;
-use super::errors::{Refused, code, taken_out};
+use super::errors::{Refused, Why, code, taken_out};
 use super::first::First;
 use super::guard::{Guard, Place, Session, place};
 use crate::config::OtherTopics;
 use crate::connection::line::Line;
 use crate::connection::pending::{Own, Produced, Sent};
-use crate::products::is_named_like_one;
+use crate::products::{Product, is_named_like_one};
 use crate::service::Shared;
+
+/// Most partitions of one request: each has at least an answer of its own, however few its bytes.
+const PARTITIONS_MAX: usize = 100_000;
+/// Longest name that a topic can have (`Topic.java`).
+const NAME_MAX: usize = 249;
 
 /// Who sends.
 #[derive(Debug)]
@@ -34,6 +40,10 @@ pub(crate) struct Sender<'c> {
     pub(crate) contacts: &'c mut Contacts,
     /// To ask the broker what the client may do.
     pub(crate) line: Line<'c>,
+    /// The schemas that all of the request's batches need have been asked for.
+    pub(crate) looked_ahead: bool,
+    /// Nothing may come behind the request on this connection, which ends once it is answered.
+    pub(crate) ends: bool,
 }
 
 /// The connection has to end.
@@ -41,11 +51,15 @@ pub(crate) struct Sender<'c> {
 pub(crate) enum Unbearable {
     /// A partition is twice in a request: which answer is whose could not be told.
     Twice,
+    /// More partitions than are decided on at a time.
+    TooMany,
     /// More failed sessions than are remembered.
     TooManyRefused,
-    /// How a producer's batches are numbered is not known any more. On a new connection it is read
-    /// anew.
+    /// A batch comes again that is older than what is remembered of its producer's numbers. No new
+    /// connection helps: its client has to give it up.
     Forgotten,
+    /// What was written of a batch is not found again. On a new connection it is read anew.
+    Unread,
     /// A batch was refused of which nobody awaits an answer.
     Unanswerable,
     /// The connection to the broker failed meanwhile.
@@ -57,10 +71,12 @@ impl Unbearable {
     pub(crate) const fn why(self) -> &'static str {
         match self {
             Self::Twice => "a partition is in the request twice",
+            Self::TooMany => "a request has more than 100,000 partitions",
             Self::TooManyRefused => {
                 "too many of the connection's producers have a batch refused and not sent again"
             }
-            Self::Forgotten => "how its producer's batches are numbered has to be read anew",
+            Self::Forgotten => "a batch is older than what is remembered of its producer",
+            Self::Unread => "how its producer's batches are numbered has to be read anew",
             Self::Unanswerable => "a batch is refused for which no answer is wanted (acks=0)",
             Self::Broken => "the broker could not be asked what the client may do",
         }
@@ -102,16 +118,29 @@ impl From<Verdict> for Judged {
     }
 }
 
-/// Decides on each partition of a request.
+/// Decides on each partition of a request. What is refused is counted here and nowhere else.
 pub(crate) async fn decide(
     shared: &Shared,
     sender: &mut Sender<'_>,
     request: &ProduceRequest<'_>,
 ) -> Result<Decided, Unbearable> {
+    if request.len() > PARTITIONS_MAX {
+        return Err(Unbearable::TooMany);
+    }
     let mut seen = std::collections::HashSet::new();
     let twice = |p: ProducePartition<'_>| !seen.insert((p.topic.owned(), p.partition));
     if request.len() > 1 && request.partitions().any(twice) {
         return Err(Unbearable::Twice);
+    }
+    early::wait(shared, request, sender.deadline).await;
+    let mut all: Vec<Judged> = Vec::new();
+    for partition in request.partitions() {
+        all.push(one(shared, sender, request, &partition).await?);
+    }
+    let broke_contract =
+        |j: &Judged| matches!(&j.verdict, Verdict::Refused(r) if r.code == code::INVALID_RECORD);
+    if request.transactional_id.is_some() && all.iter().any(broke_contract) {
+        refuse_the_rest(shared, sender, request, &mut all)?;
     }
     let mut decided = Decided {
         replacements: None,
@@ -119,24 +148,27 @@ pub(crate) async fn decide(
         produced: Produced::default(),
     };
     let mut replacements: Vec<Replacement> = Vec::new();
-    let mut broke_contract = false;
-    early::wait(shared, request, sender.deadline).await;
-    for (at, partition) in request.partitions().enumerate() {
-        let Judged { verdict, session } = one(shared, sender, request, &partition).await?;
+    let mut unanswerable = false;
+    for (at, (partition, judged)) in request.partitions().zip(all).enumerate() {
+        let Judged { verdict, session } = judged;
         let replacement = match verdict {
             Verdict::Forward(sent) => {
-                decided
-                    .produced
-                    .sent
-                    .extend(sent.map(|sent| Sent { session, ..*sent }));
+                if let Some(sent) = sent {
+                    sent.seen.count(shared, &sent.name);
+                    decided.produced.sent.push(Sent { session, ..*sent });
+                }
                 Replacement::Keep
             }
             Verdict::Rewritten(bytes, sent) => {
+                sent.seen.count(shared, &sent.name);
                 decided.produced.sent.push(Sent { session, ..*sent });
                 Replacement::With(bytes)
             }
             Verdict::Refused(refused) => {
-                broke_contract |= refused.code == code::INVALID_RECORD;
+                let product = product(shared, partition.topic);
+                let topic = product.as_ref().map(|product| &product.topic);
+                counts::refused(shared, topic, partition.partition, &refused);
+                unanswerable |= request.acks == 0 && session.is_some();
                 let answer = refused.answer(partition.topic, partition.partition);
                 decided.produced.own.push(Own { answer, session });
                 Replacement::Drop
@@ -147,6 +179,7 @@ pub(crate) async fn decide(
                 Replacement::Drop
             }
         };
+        decided.forwarded -= usize::from(matches!(replacement, Replacement::Drop));
         if replacements.is_empty() && matches!(replacement, Replacement::Keep) {
             continue;
         }
@@ -156,57 +189,64 @@ pub(crate) async fn decide(
         }
         replacements.push(replacement);
     }
-    if broke_contract && request.transactional_id.is_some() {
-        refuse_the_rest(sender, shared, request, &mut decided)?;
-        replacements = (0..request.len()).map(|_| Replacement::Drop).collect();
+    if unanswerable {
+        // Nobody is told of what is refused without an answer; its producer notices when the
+        // connection goes, as it would with a broker.
+        return Err(Unbearable::Unanswerable);
     }
-    if !replacements.is_empty() {
-        let dropped = replacements
-            .iter()
-            .filter(|r| matches!(r, Replacement::Drop))
-            .count();
-        decided.forwarded = request.len() - dropped;
-        decided.replacements = Some(replacements);
-    }
+    decided.replacements = (!replacements.is_empty()).then_some(replacements);
     Ok(decided)
 }
 
 /// In a transaction a record that breaks the contract fails the whole request: the client aborts.
 fn refuse_the_rest(
-    sender: &mut Sender<'_>,
     shared: &Shared,
+    sender: &mut Sender<'_>,
     request: &ProduceRequest<'_>,
-    decided: &mut Decided,
+    all: &mut [Judged],
 ) -> Result<(), Unbearable> {
-    decided.produced.sent.clear();
-    for partition in request.partitions() {
-        let answered = decided.produced.own.iter().any(|o| {
-            o.answer.topic.borrowed() == partition.topic
-                && o.answer.partition == partition.partition
-        });
-        if answered {
+    for (partition, judged) in request.partitions().zip(all) {
+        if matches!(judged.verdict, Verdict::Refused(_)) {
             continue;
         }
         let refused = Refused::new(
             code::INVALID_RECORD,
+            Why::WithAnother,
             "another batch of this request breaks its contract, and a transaction is taken whole or not at all",
         );
-        let session = session(&topic_key(shared, partition.topic), &partition);
+        let session =
+            topic_key(shared, partition.topic).and_then(|topic| session(&topic, &partition));
         if let Some((session, place)) = &session {
             note(sender, session, *place, &refused)?;
         }
-        let answer = refused.answer(partition.topic, partition.partition);
-        decided.produced.own.push(Own { answer, session });
+        *judged = Judged {
+            verdict: Verdict::Refused(refused),
+            session,
+        };
     }
     Ok(())
 }
 
-/// The name under which a topic's sessions are kept: its id where no name is known.
-fn topic_key(shared: &Shared, topic: TopicRef<'_>) -> Arc<str> {
+/// The product that a topic belongs to.
+pub(super) fn product(shared: &Shared, topic: TopicRef<'_>) -> Option<Arc<Product>> {
     match topic {
-        TopicRef::Name(name) => name.into(),
-        TopicRef::Id(id) => shared.topics.name(&id).unwrap_or_else(|| hex(&id)),
+        TopicRef::Name(name) => shared.products.of(name),
+        TopicRef::Id(id) => shared.products.of(&shared.topics.name(&id)?),
     }
+}
+
+/// The name under which a topic's sessions are kept: its id where no name is known. None of what can
+/// be no topic's name: no broker has such a session, and nothing is kept of it here.
+fn topic_key(shared: &Shared, topic: TopicRef<'_>) -> Option<Arc<str>> {
+    match topic {
+        TopicRef::Name(name) => name_key(name),
+        TopicRef::Id(id) => Some(shared.topics.name(&id).unwrap_or_else(|| hex(&id))),
+    }
+}
+
+/// The same of a name.
+pub(super) fn name_key(name: &str) -> Option<Arc<str>> {
+    (name.len() <= NAME_MAX).then(|| name.into())
 }
 
 pub(super) fn note(
@@ -231,72 +271,76 @@ async fn one(
     // Asked first: what is no product's after all was known is none, and what is one before may be
     // by an announcement that another one has long replaced.
     let early = !shared.products.are_known();
-    let name: Arc<str> = match partition.topic {
+    let by_id: Arc<str>;
+    let name: &str = match partition.topic {
         TopicRef::Name(name) => match shared.products.of(name).filter(|_| !early) {
             Some(product) => {
                 return product_batch(shared, sender, request, partition, &product).await;
             }
-            None => name.into(),
+            None => name,
         },
         TopicRef::Id(id) => {
             // Refused while the id was not known: it stands in the way under the id.
-            let by_id = session(&hex(&id), partition);
-            if let Some((session, place)) = &by_id
-                && let Some(behind) = behind(shared, sender, session, *place)
+            let unknown = session(&hex(&id), partition);
+            if let Some((session, place)) = &unknown
+                && let Some(behind) = behind(sender, session, *place)
             {
                 return Ok(Judged {
                     verdict: behind,
-                    session: by_id,
+                    session: unknown,
                 });
             }
             let Some(name) = shared.topics.name(&id) else {
                 let refused = Refused::new(
                     code::UNKNOWN_TOPIC_ID,
+                    Why::UnknownTopic,
                     "no topic of this id is known to the gateway: look it up again",
                 );
-                if let Some((session, place)) = &by_id {
+                if let Some((session, place)) = &unknown {
                     note(sender, session, *place, &refused)?;
                 }
                 return Ok(Judged {
                     verdict: Verdict::Refused(refused),
-                    session: by_id,
+                    session: unknown,
                 });
             };
-            if let Some((session, place)) = by_id {
+            if let Some((session, place)) = unknown {
                 sender.guard.pass(&session, place);
             }
             match shared.products.of(&name).filter(|_| !early) {
                 Some(product) => {
                     return product_batch(shared, sender, request, partition, &product).await;
                 }
-                None => name,
+                None => {
+                    by_id = name;
+                    &by_id
+                }
             }
         }
     };
-    if early && is_named_like_one(&name) {
-        return early::put_off(shared, sender, request, partition, &name);
+    if early && is_named_like_one(name) {
+        return early::put_off(sender, partition, name);
     }
-    if let Some(judged) = early::behind(shared, sender, partition, &name) {
+    if let Some(judged) = early::behind(sender, partition, name) {
         return Ok(judged);
     }
-    if shared.products.is_quarantine(&name) {
+    if shared.products.is_quarantine(name) {
         // What is in there decides how batches are numbered: nobody else may write to it.
         return Ok(Verdict::Refused(Refused::new(
             code::TOPIC_AUTHORIZATION_FAILED,
+            Why::NotAllowed,
             format!("{name} is written by the gateway alone"),
         ))
         .into());
     }
-    if shared.config.other_topics == OtherTopics::Allow || is_ours(&name) {
+    if shared.config.other_topics == OtherTopics::Allow || is_ours(name) {
         return Ok(Verdict::Forward(None).into());
     }
-    shared.refusals.say(&format!("other-topic {name}"), || {
-        tracing::warn!(topic = %name, "producing is refused: the topic is no data product (gateway.service.other_topics)");
-    });
     Ok(Verdict::Refused(Refused::new(
         code::TOPIC_AUTHORIZATION_FAILED,
+        Why::NotAllowed,
         format!(
-            "topic {name} is no data product, and only those may be written through this gateway"
+            "topic {name} is no data product, and only those may be written through this gateway (gateway.service.other_topics)"
         ),
     ))
     .into())
@@ -320,14 +364,8 @@ pub(super) fn session(
 }
 
 /// The answer to a batch that would overtake a refused one.
-pub(super) fn behind(
-    shared: &Shared,
-    sender: &mut Sender<'_>,
-    session: &Session,
-    place: Place,
-) -> Option<Verdict> {
+pub(super) fn behind(sender: &mut Sender<'_>, session: &Session, place: Place) -> Option<Verdict> {
     let behind = sender.guard.look(session, place)?;
-    shared.metrics.behind(&session.topic);
     Some(Verdict::Refused(Refused::behind(behind, place)))
 }
 
@@ -339,4 +377,16 @@ fn hex(id: &[u8; 16]) -> Arc<str> {
         text
     });
     text.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_kept_of_what_can_be_no_topics_name() {
+        let longest = "x".repeat(249);
+        assert_eq!(name_key(&longest).as_deref(), Some(&*longest));
+        assert_eq!(name_key(&"x".repeat(250)), None);
+    }
 }

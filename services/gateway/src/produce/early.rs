@@ -2,15 +2,14 @@
 //! its end, any topic that is named like a product's may be one. Its batches are put off; passed on,
 //! they would be in the log unchecked for ever.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use meshwork_wire::protocol::TopicRef;
 use meshwork_wire::protocol::produce::{ProducePartition, ProduceRequest};
 use tokio::time::Instant;
 
-use super::decide::{self, Judged, Sender, Unbearable, Verdict, note, session};
-use super::errors::{Refused, code};
+use super::decide::{self, Judged, Sender, Unbearable, Verdict, name_key, note, session};
+use super::errors::{Refused, Why};
 use crate::products::is_named_like_one;
 use crate::service::Shared;
 
@@ -36,27 +35,18 @@ pub(super) async fn wait(shared: &Shared, request: &ProduceRequest<'_>, deadline
 
 /// Has the client come again with a batch of a topic that may be a product's.
 pub(super) fn put_off(
-    shared: &Shared,
     sender: &mut Sender<'_>,
-    request: &ProduceRequest<'_>,
     partition: &ProducePartition<'_>,
-    topic: &Arc<str>,
+    topic: &str,
 ) -> Result<Judged, Unbearable> {
-    shared.metrics.early();
-    shared.refusals.say("early", || {
-        tracing::warn!(%topic, "batches are put off: mesh.catalog has not been read yet, so that it is not known which topics are products");
-    });
-    let refused = Refused::new(
-        code::NOT_ENOUGH_REPLICAS,
+    let refused = Refused::later(
+        Why::Early,
         format!(
             "the gateway has not read mesh.catalog yet, and {topic} may be a data product: try later"
         ),
     );
-    let session = session(topic, partition);
+    let session = name_key(topic).and_then(|topic| session(&topic, partition));
     if let Some((session, place)) = &session {
-        if request.acks == 0 {
-            return Err(Unbearable::Unanswerable);
-        }
         note(sender, session, *place, &refused)?;
     }
     Ok(Judged {
@@ -68,16 +58,15 @@ pub(super) fn put_off(
 /// The answer to a batch of a topic that is no product's, where one before it was put off while that
 /// was not known and has not come again.
 pub(super) fn behind(
-    shared: &Shared,
     sender: &mut Sender<'_>,
     partition: &ProducePartition<'_>,
-    topic: &Arc<str>,
+    topic: &str,
 ) -> Option<Judged> {
     if sender.guard.is_empty() {
         return None;
     }
-    let (known, place) = session(topic, partition)?;
-    if let Some(verdict) = decide::behind(shared, sender, &known, place) {
+    let (known, place) = session(&name_key(topic)?, partition)?;
+    if let Some(verdict) = decide::behind(sender, &known, place) {
         return Some(Judged {
             verdict,
             session: Some((known, place)),

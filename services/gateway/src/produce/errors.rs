@@ -1,6 +1,6 @@
 //! What a client is told of a batch that the gateway itself refuses.
 
-use meshwork_pipeline::{Reason, RefusedRecord};
+use meshwork_pipeline::{BatchReport, Reason};
 use meshwork_wire::protocol::produce::{
     OwnAnswer, OwnedTopic, RECORD_ERRORS, RecordError, TopicRef,
 };
@@ -13,7 +13,7 @@ pub(crate) mod code {
     pub(crate) const CORRUPT_MESSAGE: i16 = 2;
     /// No such partition: look it up again.
     pub(crate) const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
-    /// Unpacks to more than is allowed.
+    /// Unpacks to more bytes than are allowed, or has more records.
     pub(crate) const RECORD_LIST_TOO_LARGE: i16 = 18;
     /// Try later.
     pub(crate) const NOT_ENOUGH_REPLICAS: i16 = 19;
@@ -29,27 +29,87 @@ pub(crate) mod code {
     pub(crate) const UNKNOWN_TOPIC_ID: i16 = 100;
 }
 
+/// Why a batch is refused: a label of the metric `batches_refused`. Labels never change their meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// Its records break the contract; which reasons they have is counted by records.
+    Contract,
+    /// The product version is retired.
+    Retired,
+    /// It can't be read.
+    Unreadable,
+    /// A schema is not known here and the registry can't be asked, or not in time.
+    Registry,
+    /// `mesh.catalog` has not been read yet, and its topic may be a product's.
+    Early,
+    /// An earlier batch of its producer was refused.
+    Behind,
+    /// Its transaction's request has another batch that breaks its contract.
+    WithAnother,
+    /// Its sequence numbers were used for other records.
+    OtherRecords,
+    /// Whether it is a repeat, or whether the client may write, can't be asked of the broker.
+    Unasked,
+    /// Quarantine is not known yet, or does not take what it should.
+    Quarantine,
+    /// The client may not write there, or nobody may through the gateway.
+    NotAllowed,
+    /// No such topic or partition is known, or another broker leads it.
+    UnknownTopic,
+}
+
+impl Why {
+    /// The label.
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::Contract => "contract",
+            Self::Retired => "retired",
+            Self::Unreadable => "unreadable",
+            Self::Registry => "registry-unavailable",
+            Self::Early => "early",
+            Self::Behind => "behind",
+            Self::WithAnother => "with-another",
+            Self::OtherRecords => "other-records",
+            Self::Unasked => "unasked",
+            Self::Quarantine => "quarantine",
+            Self::NotAllowed => "not-allowed",
+            Self::UnknownTopic => "unknown-topic",
+        }
+    }
+}
+
 /// A refusal of a whole batch.
 #[derive(Debug)]
 pub(crate) struct Refused {
     pub(crate) code: i16,
+    pub(crate) why: Why,
     pub(crate) message: String,
     pub(crate) records: Vec<RecordError>,
+    /// Its records that break the contract, by reason.
+    pub(crate) reasons: Vec<(Reason, u32)>,
 }
 
 impl Refused {
-    pub(crate) fn new(code: i16, message: impl Into<String>) -> Self {
+    pub(crate) fn new(code: i16, why: Why, message: impl Into<String>) -> Self {
         Self {
             code,
+            why,
             message: message.into(),
             records: Vec::new(),
+            reasons: Vec::new(),
         }
+    }
+
+    /// It may succeed if the client sends it again.
+    pub(crate) fn later(why: Why, message: impl Into<String>) -> Self {
+        Self::new(code::NOT_ENOUGH_REPLICAS, why, message)
     }
 
     /// Because an earlier batch failed and has not come again.
     pub(crate) fn behind(behind: Behind, place: Place) -> Self {
         Self::new(
             behind.code,
+            Why::Behind,
             format!(
                 "the batch at sequence {} was refused and has not come again, so that the one at {} may not pass it",
                 behind.refused, place.first
@@ -58,9 +118,17 @@ impl Refused {
     }
 
     /// Because of these records.
-    pub(crate) fn records(topic: &str, refused: &[RefusedRecord]) -> Self {
+    pub(crate) fn records(topic: &str, report: &BatchReport) -> Self {
+        let (refused, reasons) = (&report.refused, report.reasons());
         if let Some(retired) = refused.iter().find(|r| r.refusal.reason == Reason::Retired) {
-            return Self::new(code::POLICY_VIOLATION, retired.refusal.to_string());
+            return Self {
+                reasons,
+                ..Self::new(
+                    code::POLICY_VIOLATION,
+                    Why::Retired,
+                    retired.refusal.to_string(),
+                )
+            };
         }
         let first = refused
             .first()
@@ -70,17 +138,14 @@ impl Refused {
             refused.len(),
             first.unwrap_or_default(),
         );
+        let records = refused.iter().take(RECORD_ERRORS).map(|r| RecordError {
+            batch_index: i32::try_from(r.index).unwrap_or(i32::MAX),
+            message: Some(r.refusal.to_string()),
+        });
         Self {
-            code: code::INVALID_RECORD,
-            message,
-            records: refused
-                .iter()
-                .take(RECORD_ERRORS)
-                .map(|r| RecordError {
-                    batch_index: i32::try_from(r.index).unwrap_or(i32::MAX),
-                    message: Some(r.refusal.to_string()),
-                })
-                .collect(),
+            records: records.collect(),
+            reasons,
+            ..Self::new(code::INVALID_RECORD, Why::Contract, message)
         }
     }
 

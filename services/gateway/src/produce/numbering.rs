@@ -57,7 +57,8 @@ pub(crate) enum Look {
     },
     /// Some of it was decided on, and some was not: no client puts a batch together so.
     Mixed,
-    /// It lies before everything that is remembered.
+    /// Some of it lies before what is remembered apart: so many verdicts ago that no broker knows the
+    /// batch again either, and which of its records were taken out can't be told.
     Forgotten,
 }
 

@@ -9,7 +9,7 @@
 use meshwork_wire::protocol::describe_producers;
 
 use super::decide::Sender;
-use super::errors::{Refused, code};
+use super::errors::{Refused, Why, code};
 use super::guard::{Session, is_after, is_retriable};
 use crate::own::AskError;
 use crate::service::Shared;
@@ -55,12 +55,8 @@ pub(super) async fn ask(
         .map_err(AskError::Unreadable)
     });
     let unknown = |why: &dyn std::fmt::Display| {
-        shared.metrics.unasked(topic);
-        shared.refusals.say(&format!("repeats {topic}"), || {
-            tracing::warn!(%topic, partition, broker = sender.broker, %why, "a batch with records that break the contract is put off: whether it is a repeat can't be asked");
-        });
-        Known::Not(Refused::new(
-            code::NOT_ENOUGH_REPLICAS,
+        Known::Not(Refused::later(
+            Why::Unasked,
             format!("whether the batch is a repeat can't be asked of the broker: {why}; try later"),
         ))
     };
@@ -73,6 +69,7 @@ pub(super) async fn ask(
         // What the broker would have said of the batch itself: not the leader, no such topic.
         Some((error, _)) if is_retriable(error) => Known::Not(Refused::new(
             error,
+            Why::UnknownTopic,
             "the broker is not the one to ask about this partition: look it up again",
         )),
         Some((code::TOPIC_AUTHORIZATION_FAILED, _)) => {

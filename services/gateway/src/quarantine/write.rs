@@ -26,6 +26,10 @@ pub(crate) enum WriteError {
     /// It can't be: another try would fare no better.
     #[error("the records are too large for quarantine")]
     TooLarge,
+    /// What was taken out of the batch does not read back as what was to be taken out. Nothing was
+    /// written.
+    #[error("what was taken out of the batch can't be read back")]
+    Damaged,
     /// It was not, or it is not known.
     #[error("{0}")]
     Failed(#[from] SendError),
@@ -39,6 +43,8 @@ pub(crate) enum WriteError {
 pub(crate) struct Payload<'p> {
     /// A batch of them, with their headers ([`meshwork_pipeline::BatchReport::quarantine`]).
     pub(crate) batch: &'p [u8],
+    /// How many they are.
+    pub(crate) records: usize,
     /// Whose they are, and each one's sequence; none without idempotence.
     pub(crate) session: Option<(SessionKey, &'p [i32])>,
     /// Partition of the product's topic.
@@ -49,8 +55,15 @@ pub(crate) struct Payload<'p> {
 #[derive(Debug)]
 pub(crate) struct Writer {
     kafka: KafkaConfig,
-    /// Made anew when it has failed for good.
-    producer: Mutex<Producer<BoxedDelivery>>,
+    current: Mutex<Current>,
+}
+
+/// A producer; made anew when it has failed for good.
+#[derive(Debug)]
+struct Current {
+    /// How many there were before.
+    number: u64,
+    producer: Producer<BoxedDelivery>,
 }
 
 type Told = oneshot::Receiver<Result<meshwork_kafka::Delivered, SendError>>;
@@ -59,19 +72,32 @@ impl Writer {
     pub(super) fn new(kafka: &KafkaConfig) -> Result<Self, KafkaError> {
         Ok(Self {
             kafka: kafka.clone(),
-            producer: Mutex::new(producer(kafka)?),
+            current: Mutex::new(Current {
+                number: 0,
+                producer: producer(kafka)?,
+            }),
         })
     }
 
-    fn producer(&self) -> Producer<BoxedDelivery> {
-        self.producer.lock().clone()
+    /// The producer, and its number.
+    fn producer(&self) -> (Producer<BoxedDelivery>, u64) {
+        let current = self.current.lock();
+        (current.producer.clone(), current.number)
     }
 
-    fn failed(&self, error: SendError) -> WriteError {
-        if let SendError::Fatal(_) = error
-            && let Ok(anew) = producer(&self.kafka)
-        {
-            *self.producer.lock() = anew;
+    /// What an error of the producer with this number means. After one for good it is replaced, unless
+    /// it was already: many records fail with one producer, and some are heard of late.
+    fn failed(&self, number: u64, error: SendError) -> WriteError {
+        if let SendError::Fatal(_) = error {
+            let mut current = self.current.lock();
+            if current.number == number
+                && let Ok(anew) = producer(&self.kafka)
+            {
+                *current = Current {
+                    number: number + 1,
+                    producer: anew,
+                };
+            }
         }
         match error {
             SendError::TooLarge => WriteError::TooLarge,
@@ -86,10 +112,11 @@ impl Writer {
         payload: Payload<'_>,
         deadline: Instant,
     ) -> Result<(), WriteError> {
-        let producer = self.producer();
+        let records = records(&payload)?;
+        let (producer, number) = self.producer();
         let written = async {
             let mut told: Vec<Told> = Vec::new();
-            for record in records(&payload) {
+            for record in records {
                 let (tell, tell_me) = oneshot::channel();
                 let done: BoxedDelivery = Box::new(move |result| {
                     let _ = tell.send(result);
@@ -97,13 +124,13 @@ impl Writer {
                 let headers = record.headers();
                 let out = record.out(kept, payload.partition, &headers);
                 if let Err(not) = producer.queue(&out, done).await {
-                    return Err(self.failed(not.error.unwrap_or(SendError::Closed)));
+                    return Err(self.failed(number, not.error.unwrap_or(SendError::Closed)));
                 }
                 told.push(tell_me);
             }
             for told in told {
                 let told = told.await.unwrap_or(Err(SendError::Closed));
-                told.map_err(|error| self.failed(error))?;
+                told.map_err(|error| self.failed(number, error))?;
             }
             Ok(())
         };
@@ -113,13 +140,16 @@ impl Writer {
     }
 
     /// Writes records without waiting; `lost` hears of each one that was not written.
+    ///
+    /// # Errors
+    /// [`WriteError::Damaged`].
     pub(crate) fn payload_unheard(
         &self,
         kept: &Kept,
         payload: Payload<'_>,
         lost: impl Fn(&SendError) + Clone + Send + 'static,
-    ) {
-        for record in records(&payload) {
+    ) -> Result<(), WriteError> {
+        for record in records(&payload)? {
             let unheard = lost.clone();
             let done: BoxedDelivery = Box::new(move |result| {
                 if let Err(error) = result {
@@ -128,10 +158,14 @@ impl Writer {
             });
             let headers = record.headers();
             let out = record.out(kept, payload.partition, &headers);
-            if let Err(not) = self.producer().send(&out, done) {
-                lost(&not.error.unwrap_or(SendError::TimedOut));
+            let (producer, number) = self.producer();
+            if let Err(not) = producer.send(&out, done) {
+                let error = not.error.unwrap_or(SendError::TimedOut);
+                lost(&error);
+                self.failed(number, error);
             }
         }
+        Ok(())
     }
 
     /// Writes a verdict; its offset in partition 0. Whatever goes wrong, it may be written yet.
@@ -155,12 +189,13 @@ impl Writer {
             headers: &headers,
             ..OutRecord::default()
         };
-        let delivered = tokio::time::timeout_at(deadline, self.producer().deliver(&out))
+        let (producer, number) = self.producer();
+        let delivered = tokio::time::timeout_at(deadline, producer.deliver(&out))
             .await
             .map_err(|_| WriteError::Late)?;
         delivered
             .map(|delivered| delivered.offset)
-            .map_err(|error| self.failed(error))
+            .map_err(|error| self.failed(number, error))
     }
 }
 
@@ -207,48 +242,54 @@ impl Refused {
     }
 }
 
-fn records(payload: &Payload<'_>) -> Vec<Refused> {
+/// The records to write: all, or none where they are not as many as were taken out, so that none is
+/// acknowledged that is nowhere.
+fn records(payload: &Payload<'_>) -> Result<Vec<Refused>, WriteError> {
+    // The pipeline has just written it, from what was within the limits.
     let limits = Limits {
         max_batch_bytes: usize::MAX,
         max_decompressed_bytes: usize::MAX,
+        max_records: usize::MAX,
     };
-    // The pipeline has just written it.
-    let Ok(batch) = BatchView::parse(payload.batch, &limits) else {
-        return Vec::new();
-    };
+    let damaged = |_| WriteError::Damaged;
+    let batch = BatchView::parse(payload.batch, &limits).map_err(damaged)?;
     let mut decompressor = Decompressor::new();
-    let Ok(all) = batch.records(&mut decompressor, &limits) else {
-        return Vec::new();
-    };
-    all.enumerate()
-        .filter_map(|(at, record)| {
-            let record = record.ok()?;
-            let mut headers: Vec<(String, Vec<u8>)> = record
-                .headers
-                .iter()
-                .map(|h| {
-                    let name = String::from_utf8_lossy(h.key).into_owned();
-                    (name, h.value.unwrap_or_default().to_vec())
-                })
-                .collect();
-            let mut add = |name: &str, value: String| {
-                headers.push((name.to_owned(), value.into_bytes()));
-            };
-            add(
-                SOURCE_TIME,
-                batch.timestamp(record.timestamp_delta).to_string(),
-            );
-            if let Some((key, sequences)) = payload.session {
-                add(SESSION, verdict::session(key));
-                if let Some(sequence) = sequences.get(at) {
-                    add(SEQUENCE, sequence.to_string());
-                }
-            }
-            Some(Refused {
-                key: record.key.map(<[u8]>::to_vec),
-                value: record.value.map(<[u8]>::to_vec),
-                headers,
+    let all = batch.records(&mut decompressor, &limits).map_err(damaged)?;
+    let mut out = Vec::new();
+    for (at, record) in all.enumerate() {
+        let record = record.map_err(|_| WriteError::Damaged)?;
+        let mut headers: Vec<(String, Vec<u8>)> = record
+            .headers
+            .iter()
+            .map(|h| {
+                let name = String::from_utf8_lossy(h.key).into_owned();
+                (name, h.value.unwrap_or_default().to_vec())
             })
-        })
-        .collect()
+            .collect();
+        let mut add = |name: &str, value: String| {
+            headers.push((name.to_owned(), value.into_bytes()));
+        };
+        add(
+            SOURCE_TIME,
+            batch.timestamp(record.timestamp_delta).to_string(),
+        );
+        if let Some((key, sequences)) = payload.session {
+            let sequence = sequences.get(at).ok_or(WriteError::Damaged)?;
+            add(SESSION, verdict::session(key));
+            add(SEQUENCE, sequence.to_string());
+        }
+        out.push(Refused {
+            key: record.key.map(<[u8]>::to_vec),
+            value: record.value.map(<[u8]>::to_vec),
+            headers,
+        });
+    }
+    if out.len() == payload.records {
+        Ok(out)
+    } else {
+        Err(WriteError::Damaged)
+    }
 }
+
+#[cfg(test)]
+mod tests;

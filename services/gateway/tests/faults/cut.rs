@@ -7,11 +7,11 @@ use meshwork_gateway::Config;
 use meshwork_kafka::{Producer, ProducerOptions};
 use meshwork_model::mesh::announcement::EnforcementMode;
 use meshwork_model::units::HumanDuration;
-use meshwork_testkit::{Link, wait_until};
+use meshwork_testkit::{Link, registry, wait_until};
 use meshwork_wire::Codec;
 
 use crate::leaders::{address_of, leader};
-use crate::mesh::{Gateway, Product, followed, registry};
+use crate::mesh::{Gateway, Product, followed};
 use crate::oracle::Writing;
 use crate::raw::{Raw, batch, produce_request};
 use crate::{Turn, turn};

@@ -11,12 +11,12 @@ use kafka_protocol::protocol::StrBytes;
 use meshwork_gateway::Config;
 use meshwork_kafka::{Producer, ProducerOptions};
 use meshwork_model::mesh::announcement::EnforcementMode;
-use meshwork_testkit::{PASSWORD, kafka, wait_until};
+use meshwork_testkit::{PASSWORD, kafka, registry, wait_until};
 use meshwork_wire::Codec;
 
 use crate::cut::{behind_links, impatient};
 use crate::leaders::{address_of, another_than, direct, in_sync, lead, leader};
-use crate::mesh::{Gateway, Product, followed, registry};
+use crate::mesh::{Gateway, Product, followed};
 use crate::oracle::Writing;
 use crate::raw::{Raw, batch};
 use crate::{blocking, turn};

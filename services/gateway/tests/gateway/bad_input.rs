@@ -4,7 +4,7 @@ use kafka_protocol::messages::{ApiKey, ApiVersionsRequest, ApiVersionsResponse};
 use meshwork_gateway::Config;
 use meshwork_model::mesh::announcement::EnforcementMode;
 use meshwork_model::units::ByteSize;
-use meshwork_wire::Codec;
+use meshwork_wire::{BatchBuilder, Codec, Compressor, RecordParts};
 use tokio::io::AsyncWriteExt as _;
 
 use super::mesh::{Gateway, Product};
@@ -71,6 +71,17 @@ async fn batches_that_can_t_be_read_are_answered_and_nothing_passes() {
         let (code, ..) = raw.produce(9, product.topic(), &bomb).await;
         assert_eq!(code, 18, "{codec:?} unpacks to more than is allowed");
     }
+    // Records of 7 bytes and nothing in them, a million and one: 7 MB unpacked, little on the way.
+    let mut many = BatchBuilder::new(0);
+    for _ in 0..1_000_001 {
+        many.push(RecordParts::default(), std::iter::empty())
+            .unwrap();
+    }
+    let mut packed = Vec::new();
+    many.finish(Codec::Zstd, &mut Compressor::new(), &mut packed)
+        .unwrap();
+    let (code, _, told) = raw.produce(9, product.topic(), &packed).await;
+    assert_eq!((code, told.len()), (18, 0), "more records than are allowed");
     // Two batches in one: a broker's to refuse.
     let two = [good.clone(), good.clone()].concat();
     assert_eq!(raw.produce(9, product.topic(), &two).await.0, 87);

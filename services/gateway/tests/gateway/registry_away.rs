@@ -1,90 +1,51 @@
-//! The registry is away: what is known goes on, what is not waits.
+//! The registry is away: what is known goes on, what is not waits, or passes where that is wanted.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use kafka_protocol::messages::ApiKey;
-use meshwork_gateway::Config;
+use kafka_protocol::messages::{ApiKey, ProduceResponse};
+use meshwork_gateway::{Config, RegistryUnavailable};
 use meshwork_kafka::NewTopic;
 use meshwork_model::mesh::announcement::EnforcementMode;
-use meshwork_registry_client::{RegistryClient, RegistryClientConfig};
-use meshwork_testkit::{kafka, registry, registry_url, wait_until};
+use meshwork_testkit::{kafka, registry, wait_until};
 use meshwork_wire::Codec;
-use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
 
-use super::mesh::{Gateway, Product};
+use super::mesh::{Gateway, Product, framed};
 use super::raw::{Raw, batch, idempotent, produce_request};
+use super::way::Way;
 
-/// A way to the registry that can be cut.
-struct Way {
-    url: String,
-    cut: Arc<AtomicBool>,
-    torn: Arc<parking_lot::Mutex<CancellationToken>>,
-}
-
-impl Way {
-    async fn open() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let cut = Arc::new(AtomicBool::new(false));
-        let torn = Arc::new(parking_lot::Mutex::new(CancellationToken::new()));
-        let (is_cut, token) = (Arc::clone(&cut), Arc::clone(&torn));
-        tokio::spawn(async move {
-            loop {
-                let (mut client, _) = listener.accept().await.unwrap();
-                if is_cut.load(Ordering::SeqCst) {
-                    continue;
-                }
-                let torn = token.lock().clone();
-                tokio::spawn(async move {
-                    let to = registry_url().trim_start_matches("http://");
-                    let mut registry = TcpStream::connect(to).await.unwrap();
-                    tokio::select! {
-                        () = torn.cancelled() => {}
-                        _ = tokio::io::copy_bidirectional(&mut client, &mut registry) => {}
-                    }
-                });
-            }
-        });
-        Self { url, cut, torn }
+/// A flight with these fields too, under a schema that has just been registered.
+pub(crate) async fn later(product: &Product, fields: &[&str]) -> Vec<u8> {
+    let more: Vec<String> = fields
+        .iter()
+        .map(|name| format!(r#",{{"name":"{name}","type":"string","default":""}}"#))
+        .collect();
+    let schema = format!(
+        r#"{{"type":"record","name":"Flight","namespace":"test","fields":[
+        {{"name":"id","type":"string"}},
+        {{"name":"at","type":{{"type":"long","logicalType":"timestamp-millis"}}}}{}]}}"#,
+        more.concat()
+    );
+    let subject = product.announcement.urn.value_subject();
+    let registered = registry()
+        .register(&subject, &schema, &[], false)
+        .await
+        .unwrap();
+    let mut value = framed(registered.id.as_i32(), "b");
+    for _ in fields {
+        value.extend([2, b'7']);
     }
-
-    fn cut(&self) {
-        self.cut.store(true, Ordering::SeqCst);
-        let mut torn = self.torn.lock();
-        torn.cancel();
-        *torn = CancellationToken::new();
-    }
-
-    fn mend(&self) {
-        self.cut.store(false, Ordering::SeqCst);
-    }
+    value
 }
 
 #[tokio::test]
 async fn known_schemas_go_on_and_unknown_ones_are_put_off() {
     let product = Product::new(EnforcementMode::Reject).await;
     let way = Way::open().await;
-    let client = RegistryClient::new(&RegistryClientConfig::new(&way.url)).unwrap();
-    let gateway = Gateway::start_with(Config::default(), client).await;
+    let gateway = Gateway::start_with(Config::default(), way.client()).await;
     let mut raw = Raw::connect(&gateway.address).await;
     let good = batch(Codec::None, &[product.flight("a")]);
     assert_eq!(raw.produce(9, product.topic(), &good).await.0, 0);
 
-    let later = r#"{"type":"record","name":"Flight","namespace":"test","fields":[
-        {"name":"id","type":"string"},
-        {"name":"at","type":{"type":"long","logicalType":"timestamp-millis"}},
-        {"name":"gate","type":"string","default":""}]}"#;
-    let subject = product.announcement.urn.value_subject();
-    let registered = registry()
-        .register(&subject, later, &[], false)
-        .await
-        .unwrap();
+    let unknown = batch(Codec::None, &[later(&product, &["gate"]).await]);
     way.cut();
-    let mut unknown = super::mesh::framed(registered.id.as_i32(), "b");
-    unknown.extend([2, b'7']);
-    let unknown = batch(Codec::None, &[unknown]);
     let mut patient = Raw::connect(&gateway.address).await;
     for _ in 0..3 {
         assert_eq!(
@@ -96,7 +57,7 @@ async fn known_schemas_go_on_and_unknown_ones_are_put_off() {
         assert_eq!(code, 19, "try later");
     }
     let line = format!(
-        "meshwork_gateway_records_refused_total{{topic=\"{}\",reason=\"registry-unavailable\"}}",
+        "meshwork_gateway_batches_refused_total{{topic=\"{}\",reason=\"registry-unavailable\"}}",
         product.topic()
     );
     assert!(gateway.metric(&line) >= 3);
@@ -129,7 +90,7 @@ async fn until_the_products_are_known_nothing_passes_that_may_be_a_products() {
     let way = Way::open().await;
     // Announcements are Avro, so that none can be read without the registry.
     way.cut();
-    let client = RegistryClient::new(&RegistryClientConfig::new(&way.url)).unwrap();
+    let client = way.client();
     let gateway = Gateway::begin_at(Config::default(), client, kafka().config()).await;
     let mut raw = Raw::connect(&gateway.address).await;
     let good = batch(Codec::None, &[product.flight("a")]);
@@ -144,7 +105,9 @@ async fn until_the_products_are_known_nothing_passes_that_may_be_a_products() {
     let numbered = |sequence| idempotent(bad.clone(), 7_000_002, 0, sequence);
     let (first, second) = (numbered(0), numbered(1));
     assert_eq!(raw.produce(9, &like_a_product, &first).await.0, 19);
-    assert!(gateway.metric("meshwork_gateway_batches_early_total") >= 4);
+    assert!(
+        gateway.metric("meshwork_gateway_batches_refused_total{topic=\"\",reason=\"early\"}") >= 4
+    );
 
     way.mend();
     gateway.ready().await;
@@ -163,5 +126,103 @@ async fn until_the_products_are_known_nothing_passes_that_may_be_a_products() {
         raw.produce(9, &like_a_product, &second).await,
         (0, 1, vec![])
     );
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn unknown_ones_pass_unchecked_where_that_is_wanted_and_are_counted() {
+    let product = Product::new(EnforcementMode::Reject).await;
+    let quarantine = Product::new(EnforcementMode::Quarantine).await;
+    let way = Way::open().await;
+    let config = Config {
+        registry_unavailable: RegistryUnavailable::Pass,
+        ..Config::default()
+    };
+    let gateway = Gateway::start_with(config, way.client()).await;
+    let unknown = batch(Codec::None, &[later(&product, &["gate"]).await]);
+    let kept_out = batch(Codec::None, &[later(&quarantine, &["stand"]).await]);
+    way.cut();
+    let mut raw = Raw::connect(&gateway.address).await;
+    let mut codes = Vec::new();
+    for _ in 0..2 {
+        codes.push(raw.produce(9, product.topic(), &unknown).await.0);
+    }
+    assert_eq!(codes, [0, 0]);
+    let line = format!(
+        "meshwork_gateway_records_unverified_total{{topic=\"{}\"}}",
+        product.topic()
+    );
+    assert_eq!(gateway.metric(&line), 2);
+    // What needs no schema to be told is refused all the same.
+    let junk = batch(Codec::None, &[b"junk".to_vec()]);
+    assert_eq!(raw.produce(9, product.topic(), &junk).await.0, 87);
+    // And with quarantine nothing passes unchecked.
+    let code = raw.produce(9, quarantine.topic(), &kept_out).await.0;
+    assert_eq!(code, 19);
+    assert_eq!(product.log().await.len(), 2);
+    assert_eq!(quarantine.log().await.len(), 0);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_request_needs_is_asked_for_at_the_same_time() {
+    let (a, b) = (
+        Product::new(EnforcementMode::Reject).await,
+        Product::new(EnforcementMode::Reject).await,
+    );
+    let way = Way::open().await;
+    let gateway = Gateway::start_with(Config::default(), way.client()).await;
+    let mut raw = Raw::connect(&gateway.address).await;
+    for product in [&a, &b] {
+        let good = batch(Codec::None, &[product.flight("a")]);
+        assert_eq!(raw.produce(9, product.topic(), &good).await.0, 0);
+    }
+    let two = batch(
+        Codec::None,
+        &[
+            later(&a, &["gate"]).await,
+            later(&a, &["gate", "stand"]).await,
+        ],
+    );
+    let one = batch(Codec::None, &[later(&b, &["door"]).await]);
+    // Nothing is answered before three ask at a time.
+    way.hold_up(3);
+    let mut request = produce_request(a.topic(), &two);
+    request
+        .topic_data
+        .extend(produce_request(b.topic(), &one).topic_data);
+    let answer: ProduceResponse = raw.ask(ApiKey::Produce, 9, &request).await.unwrap();
+    let codes = answer
+        .responses
+        .iter()
+        .map(|topic| topic.partition_responses[0].error_code);
+    assert_eq!(codes.collect::<Vec<_>>(), [0, 0]);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_registry_that_does_not_answer_is_not_waited_for_without_end() {
+    let product = Product::new(EnforcementMode::Reject).await;
+    let way = Way::open().await;
+    let gateway = Gateway::start_with(Config::default(), way.client()).await;
+    let mut raw = Raw::connect(&gateway.address).await;
+    let good = batch(Codec::None, &[product.flight("a")]);
+    assert_eq!(raw.produce(9, product.topic(), &good).await.0, 0);
+    let unknown = batch(Codec::None, &[later(&product, &["gate"]).await]);
+    way.hold_up(usize::MAX);
+    let code = raw.produce(9, product.topic(), &unknown).await.0;
+    assert_eq!(code, 19, "try later");
+    assert_eq!(raw.produce(9, product.topic(), &good).await.0, 0);
+    gateway.stop().await;
+    // It is one that can't be asked.
+    let config = Config {
+        registry_unavailable: RegistryUnavailable::Pass,
+        ..Config::default()
+    };
+    way.hold_up(0);
+    let gateway = Gateway::start_with(config, way.client()).await;
+    way.hold_up(usize::MAX);
+    let mut raw = Raw::connect(&gateway.address).await;
+    assert_eq!(raw.produce(9, product.topic(), &unknown).await.0, 0);
     gateway.stop().await;
 }

@@ -1,13 +1,14 @@
 //! Each way by which an acknowledged record could be lost or doubled, as it was shown against the
 //! first design.
 
+use kafka_protocol::messages::{ApiKey, ProduceResponse};
 use meshwork_gateway::Config;
 use meshwork_model::mesh::announcement::EnforcementMode;
 use meshwork_testkit::kafka;
 
 use crate::mesh::{Gateway, followed};
 use crate::producer::{Producer, World, bad, pipelined, verdict};
-use crate::raw::Raw;
+use crate::raw::{Raw, produce_request};
 
 /// librdkafka takes the success of a later batch for that of the earlier ones. So one of which
 /// nothing is left may not be called delivered while an earlier one has failed.
@@ -273,4 +274,39 @@ async fn two_gateways_at_once_agree() {
     assert_eq!(world.log().await, expected);
     let refused: Vec<String> = (0..20).map(|n| format!("b{n:02}")).collect();
     assert_eq!(world.refused().await, refused);
+}
+
+#[tokio::test]
+async fn a_damaged_batch_is_neither_answered_from_the_numbering_nor_moves_it() {
+    let world = World::new(EnforcementMode::Quarantine).await;
+    let (product, producer) = (&world.product, Producer::new().await);
+    let mut raw = Raw::connect(&world.a.address).await;
+    let first = [world.good("g0"), bad("b1"), world.good("g2")];
+    assert_eq!(producer.send(&mut raw, product, 0, &first).await, (0, -1));
+    // The sequence in the header is another one than the checksum was made over: the middle of what
+    // was decided on, and so far ahead that what is behind would be taken for what comes next.
+    for sequence in [1i32, 1 << 30, i32::MAX - 9] {
+        let mut damaged = producer.batch(3, &first);
+        damaged[53..57].copy_from_slice(&sequence.to_be_bytes());
+        let request = produce_request(product.topic(), &damaged);
+        raw.send(ApiKey::Produce, 9, &request).await;
+        // Whatever it was, this may not pass it: it comes again on another connection, behind it.
+        let behind = produce_request(product.topic(), &producer.batch(3, &[world.good("g3")]));
+        raw.send(ApiKey::Produce, 9, &behind).await;
+        let (_, answer): (i32, ProduceResponse) = raw.answer(9).await.unwrap();
+        let code = answer.responses[0].partition_responses[0].error_code;
+        assert_eq!(code, 2, "{sequence}");
+        assert_eq!(raw.frame().await, None, "{sequence}");
+        raw = Raw::connect(&world.a.address).await;
+    }
+    assert_eq!(
+        producer.send(&mut raw, product, 0, &first).await,
+        (0, -1),
+        "a repeat"
+    );
+    let next = [world.good("g3")];
+    assert_eq!(producer.send(&mut raw, product, 3, &next).await, (0, 2));
+    assert_eq!(world.log().await, ["g0", "g2", "g3"]);
+    let (payload, verdicts) = world.quarantine().await;
+    assert_eq!((payload.len(), verdicts.len()), (1, 1));
 }

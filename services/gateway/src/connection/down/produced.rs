@@ -7,7 +7,7 @@ use meshwork_wire::protocol::produce::{self, Edit, OwnAnswer};
 use super::{Down, Wanted, own_failed, unreadable};
 use crate::connection::pending::Produced;
 use crate::error::Ended;
-use crate::produce::{Guard, Place, Refused, Session, Unbearable};
+use crate::produce::{Guard, Place, Refused, Session, Unbearable, Why};
 
 impl Down {
     /// Counts what was acknowledged, and adds our own answers. `None`: the answer passes as it is.
@@ -78,6 +78,10 @@ impl Down {
                 && let Some(behind) = self.failed.look(session, *place)
             {
                 let topic = own.answer.topic.borrowed();
+                // It was taken for delivered when the request was decided on.
+                self.shared
+                    .metrics
+                    .batch_refused(&session.topic, Why::Behind.label());
                 own.answer = Refused::behind(behind, *place).answer(topic, own.answer.partition);
             }
             if !note(

@@ -1,4 +1,5 @@
 use meshwork_model::mesh::observation::{ReaderPosition, Trust};
+use meshwork_pipeline::OnUnavailable;
 use meshwork_wire::Limits;
 
 use super::*;
@@ -20,7 +21,7 @@ impl World {
         Self {
             process: Arc::default(),
             topics,
-            products: Products::new(Limits::default()),
+            products: Products::new(Limits::default(), OnUnavailable::Closed),
         }
     }
 

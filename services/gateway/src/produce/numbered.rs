@@ -6,9 +6,9 @@ use std::sync::Arc;
 use meshwork_model::time::{Clock as _, WallClock};
 use meshwork_pipeline::{BatchOutcome, BatchReport, Recorded};
 
-use super::batch::{Batch, later};
+use super::batch::Batch;
 use super::decide::{Sender, Unbearable, Verdict};
-use super::errors::{Refused, code};
+use super::errors::{Refused, Why, code};
 use super::guard::{Place, Session};
 use super::numbering::{self, Look};
 use super::repeats::Known;
@@ -19,8 +19,6 @@ use crate::quarantine::{Kept, Payload, SessionKey, Standing, WriteError};
 const KNOWN_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
 /// Times that a batch is looked at anew because its verdict has just appeared.
 const LOOKS_MAX: usize = 4;
-/// Records of one batch that may be taken out. A batch with more is rejected.
-const REMOVED_MAX: usize = 100_000;
 
 /// A batch of an idempotent producer, outside transactions.
 pub(super) struct Numbered<'n> {
@@ -57,6 +55,7 @@ impl<'n> Numbered<'n> {
             Some(Standing::Kept(kept)) => Some(kept),
             None => {
                 return Ok(later(
+                    Why::Quarantine,
                     "it is not known yet what was taken out of the topic before: try later",
                 ));
             }
@@ -66,6 +65,7 @@ impl<'n> Numbered<'n> {
             // connection of it ended here.
             if !quarantine.follower.read_to_end(sender.deadline).await {
                 return Ok(later(
+                    Why::Quarantine,
                     "what was taken out of the producer's batches before can't be read: try later",
                 ));
             }
@@ -104,6 +104,7 @@ impl<'n> Numbered<'n> {
                         {
                             sender.contacts.remove(self.session);
                             return Ok(later(
+                                Why::Quarantine,
                                 "its verdict is written and not read back yet: try later",
                             ));
                         }
@@ -112,13 +113,14 @@ impl<'n> Numbered<'n> {
             }
         }
         // What is written does not appear: what is known of the numbering can't be trusted.
-        Err(Unbearable::Forgotten)
+        Err(Unbearable::Unread)
     }
 
     /// The sequences were used for other records before.
     fn others(&self) -> Verdict {
         Verdict::Refused(Refused::new(
             code::OUT_OF_ORDER_SEQUENCE_NUMBER,
+            Why::OtherRecords,
             format!(
                 "some of the sequences {} to {} were used for other records before",
                 self.place.first, self.place.last
@@ -213,6 +215,7 @@ impl<'n> Numbered<'n> {
         let Some(kept) = kept else {
             // The topic is made as soon as the product is announced.
             return done(later(
+                Why::Quarantine,
                 "the product's quarantine is not there yet: try later",
             ));
         };
@@ -235,9 +238,6 @@ impl<'n> Numbered<'n> {
         let done = |verdict| Ok((Some(verdict), None));
         let writer = &self.batch.shared.quarantine.writer;
         if report.removed > 0 {
-            if report.refused.len() > REMOVED_MAX {
-                return done(self.batch.refused(&report));
-            }
             let sequences: Vec<i32> = report
                 .refused
                 .iter()
@@ -245,12 +245,15 @@ impl<'n> Numbered<'n> {
                 .collect();
             let payload = Payload {
                 batch: report.quarantine.as_deref().unwrap_or_default(),
+                records: report.refused.len(),
                 session: Some((self.key, &sequences)),
                 partition: self.session.partition,
             };
             match writer.payload(kept, payload, sender.deadline).await {
                 Ok(()) => {}
-                Err(WriteError::TooLarge) => return done(self.batch.refused(&report)),
+                Err(WriteError::TooLarge | WriteError::Damaged) => {
+                    return done(self.batch.refused(&report));
+                }
                 Err(error) => return done(self.batch.put_off(kept, &error)),
             }
         }
@@ -259,7 +262,10 @@ impl<'n> Numbered<'n> {
             return done(if report.removed > 0 {
                 self.batch.refused(&report)
             } else {
-                later("too many verdicts of the producer are on their way: try later")
+                later(
+                    Why::Quarantine,
+                    "too many verdicts of the producer are on their way: try later",
+                )
             });
         }
         let verdict = numbering::Verdict {
@@ -274,8 +280,7 @@ impl<'n> Numbered<'n> {
         {
             Ok(offset) => {
                 if report.removed > 0 {
-                    self.batch.count_refused(&report, "quarantine");
-                    self.batch.count_quarantined(report.refused.len());
+                    self.batch.count_quarantined(&report);
                 }
                 Ok((None, Some(offset)))
             }
@@ -326,6 +331,7 @@ impl Batch<'_> {
         let topic = &self.product.topic;
         let Some(kept) = self.shared.quarantine.kept(topic) else {
             return Ok(later(
+                Why::Quarantine,
                 "the product's quarantine is not there yet: try later",
             ));
         };
@@ -334,25 +340,28 @@ impl Batch<'_> {
         }
         let payload = Payload {
             batch: report.quarantine.as_deref().unwrap_or_default(),
+            records: report.refused.len(),
             session: None,
             partition: self.partition.partition,
         };
         let writer = &self.shared.quarantine.writer;
         if self.request.acks == 0 {
             let (metrics, name) = (self.shared.metrics.clone(), Arc::clone(topic));
-            writer.payload_unheard(&kept, payload, move |error| {
+            let written = writer.payload_unheard(&kept, payload, move |error| {
                 metrics.unquarantined(&name);
                 tracing::warn!(topic = %name, %error, "a refused record of a producer that wants no answers is lost");
             });
+            if written.is_err() {
+                return Ok(self.refused(&report));
+            }
         } else {
             match writer.payload(&kept, payload, sender.deadline).await {
                 Ok(()) => {}
-                Err(WriteError::TooLarge) => return Ok(self.refused(&report)),
+                Err(WriteError::TooLarge | WriteError::Damaged) => return Ok(self.refused(&report)),
                 Err(error) => return Ok(self.put_off(&kept, &error)),
             }
         }
-        self.count_refused(&report, "quarantine");
-        self.count_quarantined(report.refused.len());
+        self.count_quarantined(&report);
         Ok(self.passed(report))
     }
 
@@ -369,13 +378,16 @@ impl Batch<'_> {
             Proof::May => None,
             Proof::MayNot => Some(Verdict::Refused(Refused::new(
                 code::TOPIC_AUTHORIZATION_FAILED,
+                Why::NotAllowed,
                 format!("the client may not write to {topic}"),
             ))),
             Proof::NoSuchPartition => Some(Verdict::Refused(Refused::new(
                 code::UNKNOWN_TOPIC_OR_PARTITION,
+                Why::UnknownTopic,
                 format!("the broker knows no such partition of {topic}"),
             ))),
             Proof::Unknown => Some(later(
+                Why::Unasked,
                 "whether the client may write to the topic can't be asked: try later",
             )),
         })
@@ -384,19 +396,15 @@ impl Batch<'_> {
     fn put_off(&self, kept: &Kept, error: &WriteError) -> Verdict {
         let topic = &kept.topic;
         self.shared.metrics.unquarantined(&self.product.topic);
-        self.shared.refusals.say(&format!("quarantine {topic}"), || {
-            tracing::warn!(%topic, %error, "batches are put off: quarantine does not take what has to be taken out of them");
-        });
-        later(format!(
-            "{topic} does not take the batch's refused records ({error}): try later"
-        ))
+        later(
+            Why::Quarantine,
+            format!("{topic} does not take the batch's refused records ({error}): try later"),
+        )
     }
+}
 
-    fn count_quarantined(&self, records: usize) {
-        self.shared
-            .metrics
-            .quarantined(&self.product.topic, records);
-    }
+fn later(why: Why, message: impl Into<String>) -> Verdict {
+    Verdict::Refused(Refused::later(why, message))
 }
 
 fn sequence(first: i32, index: u32) -> i32 {

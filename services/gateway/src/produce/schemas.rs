@@ -1,0 +1,77 @@
+//! Schemas that a request needs and that are not at hand.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use meshwork_pipeline::Needed;
+use meshwork_wire::protocol::produce::{ProducePartition, ProduceRequest};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::batch::Batch;
+use super::decide::Sender;
+use crate::service::Shared;
+
+/// How long a request waits for schemas each time that it lacks some.
+const LOADED_WITHIN: Duration = Duration::from_secs(5);
+/// Schemas that one request asks for at a time.
+const AT_ONCE: usize = 16;
+/// Schemas of later batches that are loaded along with those of the first that lacks one.
+const ALONG_MAX: usize = 256;
+
+/// Loads what a batch needs, and the first time of a request what the batches behind it need too, all
+/// at the same time. Where the registry can't be asked, or does not answer in time, the next look says
+/// so.
+pub(super) async fn load(
+    shared: &Shared,
+    sender: &mut Sender<'_>,
+    batch: &Batch<'_>,
+    needed: &[Needed],
+) {
+    let mut all: Vec<Needed> = needed.to_vec();
+    if !std::mem::replace(&mut sender.looked_ahead, true) {
+        all.extend(ahead(shared, batch.request, batch.partition, needed));
+    }
+    let until = (Instant::now() + LOADED_WITHIN).min(sender.deadline);
+    let mut loading = JoinSet::new();
+    for needed in all {
+        if loading.len() >= AT_ONCE {
+            loading.join_next().await;
+        }
+        let schemas = Arc::clone(&shared.schemas);
+        loading.spawn(async move { schemas.load_by(&needed, until).await });
+    }
+    while loading.join_next().await.is_some() {}
+}
+
+/// What the batches behind `partition` need. Whatever else is wrong with them shows when they are
+/// looked at themselves.
+fn ahead(
+    shared: &Shared,
+    request: &ProduceRequest<'_>,
+    partition: &ProducePartition<'_>,
+    known: &[Needed],
+) -> HashSet<Needed> {
+    let mut all = HashSet::new();
+    let behind = request
+        .partitions()
+        .skip_while(|p| p.topic != partition.topic || p.partition != partition.partition)
+        .skip(1);
+    for later in behind {
+        let product = super::decide::product(shared, later.topic);
+        let (Some(product), Some(records)) = (product, later.records) else {
+            continue;
+        };
+        let needed = product.with_pipeline(|pipeline| {
+            let batch = pipeline.read(records).ok()?;
+            pipeline.needed(&batch, &*shared.schemas).ok()
+        });
+        let new = needed.unwrap_or_default();
+        all.extend(new.into_iter().filter(|n| !known.contains(n)));
+        if all.len() >= ALONG_MAX {
+            break;
+        }
+    }
+    all
+}

@@ -35,8 +35,8 @@ test-kill: ## The demo whole, and killed five times: equal summaries
 
 bench: ## The benches' table: figure, goal, met or not (BENCH=registry: only that one)
 	@deploy/setup.sh build kafka
-	@cargo build --release -p meshwork
-	@cargo run --release -p meshwork-benches -- $(BENCH)
+	@cargo build --release -p meshwork -p meshwork-benches
+	@exec "$(CARGO_TARGET_DIR)/release/meshwork-benches" $(BENCH)
 
 lint: ## Format, clippy and dependency rules
 	@deploy/setup.sh build deny

@@ -96,33 +96,45 @@ impl Case {
         )
     }
 
-    /// One request for each connection.
-    fn requests(self, rung: Rung) -> Result<Vec<Request>> {
-        let avro = if self.small {
+    const fn avro(self) -> Content {
+        if self.small {
             Content::Small
         } else {
             Content::Large
+        }
+    }
+
+    /// To which records go; none: to a topic that is no product's.
+    fn product(self, rung: Rung) -> Result<Option<Product>> {
+        let tag = match rung {
+            Rung::Direct | Rung::Pass | Rung::TheirPass | Rung::TheirJson => return Ok(None),
+            Rung::Enforce => TagMode::Off,
+            Rung::Tag | Rung::Observe => TagMode::Batch,
         };
-        let json = if self.small {
-            Content::SmallJson
-        } else {
-            Content::LargeJson
+        let product = Product::of(self.avro(), tag).context("no such product")?;
+        Ok(Some(product))
+    }
+
+    fn topic(self, rung: Rung) -> Result<String> {
+        match self.product(rung)? {
+            Some(product) => product.topic(),
+            None if rung == Rung::TheirJson => Ok(world::JSON.to_owned()),
+            None => Ok(world::PLAIN.to_owned()),
+        }
+    }
+
+    /// One request for each connection.
+    fn requests(self, rung: Rung) -> Result<Vec<Request>> {
+        let content = match (rung, self.small) {
+            (Rung::TheirJson, true) => Content::SmallJson,
+            (Rung::TheirJson, false) => Content::LargeJson,
+            _ => self.avro(),
         };
-        let product = |tag| Product::of(avro, tag).context("no such product");
-        let (topic, content, id) = match rung {
-            Rung::Direct | Rung::Pass | Rung::TheirPass => {
-                (world::PLAIN.to_owned(), avro, SchemaId::new(1)?)
-            }
-            Rung::TheirJson => (world::JSON.to_owned(), json, SchemaId::new(1)?),
-            Rung::Enforce => {
-                let product = product(TagMode::Off)?;
-                (product.topic()?, avro, product.id()?)
-            }
-            Rung::Tag | Rung::Observe => {
-                let product = product(TagMode::Batch)?;
-                (product.topic()?, avro, product.id()?)
-            }
+        let id = match self.product(rung)? {
+            Some(product) => product.id()?,
+            None => SchemaId::new(1)?,
         };
+        let topic = self.topic(rung)?;
         let now = WallClock.now().as_millis();
         (0..self.connections)
             .map(|partition| frame::request(&topic, partition, content, self.codec, id, now))
@@ -141,8 +153,8 @@ struct Ladder {
 }
 
 impl Ladder {
-    async fn start(dir: &Path) -> Result<Self> {
-        let world = World::start(dir).await?;
+    async fn start(dir: &Path, trimmed: Duration) -> Result<Self> {
+        let world = World::start(dir, trimmed).await?;
         let servers = world.bootstrap_servers();
         let broker = servers.replace("localhost", "127.0.0.1").parse()?;
         let gateway = |name, every| {
@@ -314,7 +326,7 @@ pub fn run_small() -> Result<Vec<Line>> {
 }
 
 fn throughput(small: bool) -> Result<Vec<Line>> {
-    with_ladder(async |ladder, _| {
+    with_ladder(Duration::from_secs(1), async |ladder, _| {
         let mut lines = Vec::new();
         for codec in [Codec::None, Codec::Lz4] {
             for connections in [1, 16] {
@@ -346,14 +358,21 @@ fn throughput(small: bool) -> Result<Vec<Line>> {
 /// # Errors
 /// As [`run`].
 pub fn run_latency() -> Result<Vec<Line>> {
-    with_ladder(async |ladder, dir| {
-        let mut lines = latency::added(ladder).await?;
+    with_ladder(latency::TRIMMED_EVERY, async |ladder, dir| {
+        let mut lines = Vec::new();
+        for connections in [1, 16] {
+            lines.extend(latency::added(ladder, connections).await?);
+        }
         lines.push(latency::memory(&ladder.world, dir).await?);
         Ok(lines)
     })
 }
 
-fn with_ladder(work: impl AsyncFnOnce(&Ladder, &Path) -> Result<Vec<Line>>) -> Result<Vec<Line>> {
+/// What is over the topics' limits is deleted as often as `trimmed`.
+fn with_ladder(
+    trimmed: Duration,
+    work: impl AsyncFnOnce(&Ladder, &Path) -> Result<Vec<Line>>,
+) -> Result<Vec<Line>> {
     let _cores = TwoCores::take()?;
     let dir = tempfile::tempdir()?;
     // One thread: the load is to take as little of the two cores as it can.
@@ -361,7 +380,7 @@ fn with_ladder(work: impl AsyncFnOnce(&Ladder, &Path) -> Result<Vec<Line>>) -> R
         .enable_all()
         .build()?
         .block_on(async {
-            let ladder = Ladder::start(dir.path()).await?;
+            let ladder = Ladder::start(dir.path(), trimmed).await?;
             work(&ladder, dir.path()).await
         })
 }

@@ -1,9 +1,10 @@
 //! What the gateway adds to the time of a request at half load, and what idle connections cost.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use meshwork_kafka::{Admin, KafkaConfig};
 use meshwork_wire::Codec;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -12,11 +13,15 @@ use super::world::World;
 use super::{Case, Ladder, ROUNDS, Rung, load};
 use crate::table::{Line, Outcome, median, within};
 
-const CASE: Case = Case {
-    small: false,
-    codec: Codec::None,
-    connections: 16,
-};
+const fn case(connections: i32) -> Case {
+    Case {
+        small: false,
+        codec: Codec::None,
+        connections,
+    }
+}
+/// How often the broker looks for what is over the topics' limits: longer than a run takes.
+pub(super) const TRIMMED_EVERY: Duration = Duration::from_secs(5);
 /// How long a rung is measured in a round.
 const SPAN: Duration = Duration::from_secs(3);
 /// Idle connections.
@@ -24,28 +29,39 @@ const IDLE: usize = 1_000;
 /// How long they are left alone before memory is read: longer than a buffer is kept.
 const LEFT_ALONE: Duration = Duration::from_secs(4);
 
+/// How long the broker may take to delete what is over a topic's limit.
+const TRIMMED_WITHIN: Duration = Duration::from_secs(60);
+
 /// Half of what direct gives, through each rung.
+///
+/// The broker deletes gigabytes at a time, which takes a core for a tenth of a second: at half load
+/// that is a queue behind any proxy, and none without one. So each run begins when the broker has
+/// just deleted and ends before it looks again.
 ///
 /// # Errors
 /// As [`super::run`].
-pub(super) async fn added(ladder: &Ladder) -> Result<Vec<Line>> {
+pub(super) async fn added(ladder: &Ladder, connections: i32) -> Result<Vec<Line>> {
+    let case = case(connections);
     let mut direct = Vec::new();
     for _ in 0..3 {
-        direct.extend(ladder.run(CASE, Rung::Direct).await?.map(|(rate, _)| rate));
+        direct.extend(ladder.run(case, Rung::Direct).await?.map(|(rate, _)| rate));
     }
-    let moved = CASE.requests(Rung::Direct)?;
+    let moved = case.requests(Rung::Direct)?;
     let moved = moved.first().context("no request")?.moved;
     #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
     let rate = median(direct) * 1e6 / moved as f64 / 2.0;
 
     const RUNGS: [Rung; 3] = [Rung::Direct, Rung::Pass, Rung::Observe];
+    let admin = Admin::new(&KafkaConfig::new(ladder.world.bootstrap_servers()))?;
     let mut all = RUNGS.map(|_| (Vec::new(), Vec::new()));
+    trimmed(&admin, &case.topic(Rung::Direct)?).await?;
     for _ in 0..ROUNDS {
         for (rung, (middle, slow)) in RUNGS.into_iter().zip(&mut all) {
             let address = ladder.address(rung).context("no such rung")?;
-            let times = load::paced(address, &CASE.requests(rung)?, rate, SPAN).await?;
+            let times = load::paced(address, &case.requests(rung)?, rate, SPAN).await?;
             middle.push(within(&times, 0.5).context("no answer")?);
             slow.push(within(&times, 0.99).context("no answer")?);
+            trimmed(&admin, &case.topic(rung)?).await?;
         }
     }
     let [direct, pass, observe] = all.map(|(middle, slow)| (median(middle), median(slow)));
@@ -55,7 +71,7 @@ pub(super) async fn added(ladder: &Ladder) -> Result<Vec<Line>> {
             name: format!(
                 "gateway: added at half load, {}, {}",
                 rung.name(),
-                CASE.name()
+                case.name()
             ),
             figure: format!(
                 "p50 {middle:.2} ms, p99 {slow:.2} ms; direct {:.2} and {:.2} ms at {rate:.0}/s",
@@ -66,6 +82,25 @@ pub(super) async fn added(ladder: &Ladder) -> Result<Vec<Line>> {
         }
     };
     Ok(vec![line(Rung::Pass, pass), line(Rung::Observe, observe)])
+}
+
+/// Waits until the broker has deleted what is over the limit of a topic that was just written to.
+async fn trimmed(admin: &Admin, topic: &str) -> Result<()> {
+    let first = [(topic.to_owned(), 0)];
+    let start = async || -> Result<i64> {
+        let starts = admin.start_offsets(&first).await?;
+        Ok(starts.first().context("no such partition")?.offset)
+    };
+    let before = start().await?;
+    let until = Instant::now() + TRIMMED_WITHIN;
+    while start().await? == before {
+        ensure!(
+            Instant::now() < until,
+            "the broker deletes nothing of {topic}"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
 }
 
 /// A gateway of its own, each of whose connections has sent a batch and has nothing more to say.
@@ -81,17 +116,21 @@ pub(super) async fn memory(world: &World, dir: &Path) -> Result<Line> {
     )
     .await?;
     let empty = proxy.process.memory()?.now;
-    let requests = CASE.requests(Rung::Observe)?;
-    let mut open = load::idle(proxy.address, IDLE).await?;
-    for (stream, request) in open.iter_mut().zip(requests.iter().cycle()) {
+    let requests = case(16).requests(Rung::Observe)?;
+    let mut open = Vec::with_capacity(IDLE);
+    // One after the other: the broker has room for 50 that it has not accepted yet.
+    for request in requests.iter().cycle().take(IDLE) {
+        let mut stream = load::connect(proxy.address).await?;
         stream.write_all(&request.bytes).await?;
         let length = stream.read_i32().await?;
         let mut answer = vec![0; usize::try_from(length)?];
         stream.read_exact(&mut answer).await?;
         load::check(&answer)?;
+        open.push(stream);
     }
     tokio::time::sleep(LEFT_ALONE).await;
     let full = proxy.process.memory()?.now;
+    drop(open);
     Ok(Line {
         name: format!("gateway: memory, {IDLE} idle connections that have produced"),
         figure: format!("{full:.0} MiB; without them {empty:.0}"),

@@ -132,18 +132,6 @@ pub(super) async fn paced(
     Ok(times)
 }
 
-/// Connections that do nothing.
-///
-/// # Errors
-/// One is not taken.
-pub(super) async fn idle(address: SocketAddr, connections: usize) -> Result<Vec<TcpStream>> {
-    let mut open = Vec::with_capacity(connections);
-    for _ in 0..connections {
-        open.push(connect(address).await?);
-    }
-    Ok(open)
-}
-
 pub(super) async fn connect(address: SocketAddr) -> Result<TcpStream> {
     let stream = TcpStream::connect(address)
         .await

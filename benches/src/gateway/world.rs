@@ -74,19 +74,21 @@ pub(super) struct World {
 }
 
 impl World {
-    /// Starts them, and announces the products.
+    /// Starts them, and announces the products. Topics keep little: what is over their limit is
+    /// deleted as often as `trimmed`.
     ///
     /// # Errors
     /// No Kafka can be had.
-    pub(super) async fn start(dir: &Path) -> Result<Self> {
+    pub(super) async fn start(dir: &Path, trimmed: Duration) -> Result<Self> {
         let mut options = DevKafkaOptions::new(dir.join("kafka"));
         options.discard = true;
-        // Many runs, each of gigabytes: what is over the topics' limit goes at once.
-        for (key, value) in [
-            ("log.retention.check.interval.ms", "1000"),
-            ("log.initial.task.delay.ms", "1000"),
+        // Many runs, each of gigabytes.
+        for key in [
+            "log.retention.check.interval.ms",
+            "log.initial.task.delay.ms",
         ] {
-            options.settings.insert(key.to_owned(), value.to_owned());
+            let ms = trimmed.as_millis().to_string();
+            options.settings.insert(key.to_owned(), ms);
         }
         let kafka = tokio::task::spawn_blocking(|| DevKafka::start(options))
             .await?

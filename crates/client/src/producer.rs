@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use meshwork_kafka::control;
-use meshwork_kafka::{Admin, KafkaConfig, NewTopic, OutRecord, Producer};
+use meshwork_kafka::{Admin, KafkaConfig, OutRecord, Producer, quarantine};
 use meshwork_model::headers::PARENTS;
 use meshwork_model::mesh::announcement::EnforcementMode;
 use meshwork_model::mesh::{ProductAnnouncement, StreamObservation};
@@ -87,11 +87,7 @@ impl MeshProducer {
         if policy.enforcement == EnforcementMode::Quarantine
             && admin.topic(&quarantine_topic).await?.is_none()
         {
-            let retention = product.retention_ms.unwrap_or(-1).to_string();
-            let new = NewTopic::new(&quarantine_topic, topic.partitions)
-                .with("cleanup.policy", "delete")
-                .with("retention.ms", retention);
-            admin.create_topic(&new).await?;
+            quarantine::create(&admin, &policy.topic).await?;
         }
         let observation_partitions = control::ensure(&admin, ControlTopic::Observations).await?;
         let subject = format!("{}-value", ControlTopic::Observations.name());

@@ -37,6 +37,14 @@ impl KafkaConfig {
         }
     }
 
+    /// Whether the brokers want a login (`security.protocol`).
+    #[must_use]
+    pub fn wants_login(&self) -> bool {
+        self.properties
+            .get("security.protocol")
+            .is_some_and(|protocol| protocol.to_ascii_lowercase().starts_with("sasl"))
+    }
+
     /// librdkafka's configuration: our defaults, then the user's properties, then `fixed`.
     pub(crate) fn client(&self, defaults: &[(&str, &str)], fixed: &[(&str, &str)]) -> ClientConfig {
         let mut config = ClientConfig::new();
@@ -114,6 +122,17 @@ mod tests {
         let text = format!("{config:?}");
         assert!(!text.contains("hunter2"), "{text}");
         assert!(text.contains("sasl.password"), "{text}");
+    }
+
+    #[test]
+    fn a_login_is_wanted_where_the_protocol_says_so() {
+        let mut config = KafkaConfig::new("a:1");
+        assert!(!config.wants_login());
+        for (protocol, wants) in [("SASL_SSL", true), ("sasl_plaintext", true), ("ssl", false)] {
+            let key = "security.protocol".to_owned();
+            config.properties.insert(key, protocol.to_owned());
+            assert_eq!(config.wants_login(), wants, "{protocol}");
+        }
     }
 
     #[test]

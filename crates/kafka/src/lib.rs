@@ -14,6 +14,7 @@ pub mod control;
 mod error;
 mod group;
 mod producer;
+pub mod quarantine;
 mod raw;
 mod reader;
 mod record;

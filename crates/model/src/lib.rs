@@ -9,6 +9,7 @@ pub mod name;
 pub mod problem;
 pub mod product;
 pub mod slo;
+pub mod text;
 pub mod time;
 pub mod topic;
 pub mod units;

@@ -13,6 +13,7 @@ use crate::mesh::announcement::{
 use crate::name::Urn;
 use crate::slo::Slo;
 use crate::time::Timestamp;
+use crate::topic::quarantine_configs;
 
 /// A compatibility level, as in the Confluent Schema Registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -204,10 +205,7 @@ impl Product {
     /// records of a key are two facts.
     #[must_use]
     pub fn quarantine_configs(&self) -> Vec<(&'static str, String)> {
-        vec![
-            ("cleanup.policy", "delete".to_owned()),
-            ("retention.ms", self.retention_config()),
-        ]
+        quarantine_configs(&self.retention_config())
     }
 
     /// What is announced of it once its schemas are registered.

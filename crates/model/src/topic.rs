@@ -130,6 +130,16 @@ impl ControlTopic {
 /// Suffix of a product topic's quarantine.
 pub const QUARANTINE_SUFFIX: &str = ".quarantine";
 
+/// Settings of a product's quarantine whose topic has this `retention.ms`: it keeps refused records as
+/// long, and is never compacted, since two refused records of a key are two facts.
+#[must_use]
+pub fn quarantine_configs(retention: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("cleanup.policy", "delete".to_owned()),
+        ("retention.ms", retention.to_owned()),
+    ]
+}
+
 /// Kafka's default partitioner hash (murmur2), as the Java client's `Utils.murmur2`.
 #[must_use]
 pub fn murmur2(data: &[u8]) -> u32 {

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
+use meshwork_model::text::with_causes;
 use meshwork_tls::{FileError, Named, certificates, pair};
 use reqwest::{Certificate, ClientBuilder, Identity};
 
 use crate::config::RegistryClientConfig;
 use crate::error::RegistryClientError;
-use crate::transport::chain;
 
 const CERTIFICATE: &str = "registry.client.certificate_file";
 const KEY: &str = "registry.client.key_file";
@@ -52,7 +52,7 @@ fn authorities(file: &Named) -> Result<Vec<Certificate>, RegistryClientError> {
         .map(|der| {
             let unfit = |e: reqwest::Error| {
                 file.wrong(
-                    chain(&e),
+                    with_causes(&e),
                     "write the authorities' certificates there, in PEM",
                 )
             };
@@ -71,7 +71,7 @@ fn identity(certificate: &Named, key: &Named) -> Result<Identity, RegistryClient
     let unfit = |e: reqwest::Error| FileError::Pair {
         certificate: certificate.file.clone(),
         key: key.file.clone(),
-        why: chain(&e),
+        why: with_causes(&e),
     };
     Ok(Identity::from_pem(&pem).map_err(unfit)?)
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable as _};
+use meshwork_model::text::with_causes;
 use reqwest::{Client, Method, StatusCode, Url, header};
 use serde::de::DeserializeOwned;
 
@@ -139,7 +140,7 @@ impl Transport {
             .user_agent(concat!("meshwork/", env!("CARGO_PKG_VERSION")));
         let http = tls::with(http, config)?
             .build()
-            .map_err(|e| RegistryClientError::Setup(chain(&e)))?;
+            .map_err(|e| RegistryClientError::Setup(with_causes(&e)))?;
         Ok(Self {
             http,
             endpoints: endpoints.into(),
@@ -169,7 +170,7 @@ impl Transport {
             what: "its date".to_owned(),
             urls: self.urls(),
             attempts: 1,
-            detail: chain(&e),
+            detail: with_causes(&e),
         })?;
         let date = response.headers().get(header::DATE);
         Ok(date.and_then(|date| Some(date.to_str().ok()?.to_owned())))
@@ -272,10 +273,10 @@ impl Transport {
                 .header(header::CONTENT_TYPE, CONTENT_TYPE)
                 .body(body.clone());
         }
-        let mut response = builder.send().await.map_err(|e| again(chain(&e)))?;
+        let mut response = builder.send().await.map_err(|e| again(with_causes(&e)))?;
         let status = response.status();
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|e| again(chain(&e)))? {
+        while let Some(chunk) = response.chunk().await.map_err(|e| again(with_causes(&e)))? {
             if body.len() + chunk.len() > self.max_answer_bytes {
                 return Err(Attempt::Done(RegistryClientError::TooLong {
                     url: base(),
@@ -323,18 +324,6 @@ impl Transport {
             }),
         })
     }
-}
-
-/// An error with its causes on one line; reqwest's own text says little without them.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

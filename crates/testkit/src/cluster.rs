@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use meshwork_dev_kafka::{DevKafka, DevKafkaOptions, Nodes};
 use meshwork_kafka::{Admin, KafkaConfig};
+use meshwork_model::text::with_causes;
 
 /// A cluster of real Kafka brokers with a temporary directory, gone with the process or when
 /// dropped.
@@ -59,7 +60,7 @@ impl Cluster {
         change(&dir, &mut options);
         // Tests end in many ways; the wrapper removes the directory in all of them.
         options.discard = true;
-        let dev = DevKafka::start(options).map_err(|e| with_sources(&e))?;
+        let dev = DevKafka::start(options).map_err(|e| with_causes(&e))?;
         Ok(Self { dev })
     }
 
@@ -92,15 +93,4 @@ impl Cluster {
             Err(e) => panic!("no admin client: {e}"),
         }
     }
-}
-
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(e) = source {
-        text.push_str(": ");
-        text.push_str(&e.to_string());
-        source = e.source();
-    }
-    text
 }

@@ -8,6 +8,7 @@ use meshwork_kafka::control;
 use meshwork_kafka::{
     Admin, Assigned, From, InRecord, KafkaConfig, KafkaError, LogReader, ReadBatch, ReaderOptions,
 };
+use meshwork_model::text::with_causes;
 use meshwork_model::time::SharedClock;
 use meshwork_model::topic::ControlTopic;
 use meshwork_registry_client::RegistryClient;
@@ -154,8 +155,8 @@ impl Service {
             if !error.may_pass() || (!reached && started.elapsed() > REACH_WITHIN) {
                 return Err(error);
             }
-            tracing::warn!(error = %chain(&error), retry_in_ms = wait.as_millis(), "the catalog can't read its topics for now");
-            self.shared.progress.write().trouble = Some(chain(&error));
+            tracing::warn!(error = %with_causes(&error), retry_in_ms = wait.as_millis(), "the catalog can't read its topics for now");
+            self.shared.progress.write().trouble = Some(with_causes(&error));
             if stopped_within(&shutdown, wait).await {
                 return Ok(());
             }
@@ -310,16 +311,4 @@ async fn stopped_within(shutdown: &CancellationToken, wait: Duration) -> bool {
     tokio::time::timeout(wait, shutdown.cancelled())
         .await
         .is_ok()
-}
-
-/// An error with its causes, each once.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -96,11 +96,9 @@ impl Config {
     }
 
     pub(crate) fn instance(&self) -> String {
-        let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
-        let name = self.instance.clone().or_else(host);
-        name.map(|n| n.trim().to_owned())
-            .filter(|n| !n.is_empty())
-            .unwrap_or_else(|| "freshness".to_owned())
+        let name = self.instance.as_deref().map(str::trim);
+        name.filter(|name| !name.is_empty())
+            .map_or_else(meshwork_telemetry::host_name, str::to_owned)
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
+use meshwork_telemetry::host_name;
 use parking_lot::{Mutex, RwLock};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -199,13 +200,4 @@ pub(crate) fn advertised_host(configured: Option<&str>, listening: IpAddr) -> St
         None if listening.is_unspecified() => host_name(),
         None => listening.to_string(),
     }
-}
-
-/// This machine's name.
-pub(crate) fn host_name() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .ok()
-        .map(|name| name.trim().to_owned())
-        .filter(|name| !name.is_empty())
-        .unwrap_or_else(|| "localhost".to_owned())
 }

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use meshwork_kafka::control;
+use meshwork_kafka::quarantine::MAX_MESSAGE;
 use meshwork_kafka::{Admin, Assigned, From, InRecord, KafkaError, LogReader, ReaderOptions};
 use meshwork_model::mesh::ProductAnnouncement;
 use meshwork_model::name::Urn;
+use meshwork_model::text::with_causes;
 use meshwork_model::topic::ControlTopic;
 use meshwork_registry_client::{MeshError, MeshReader};
 use meshwork_telemetry::Latch;
@@ -16,8 +18,6 @@ use crate::error::Error;
 use crate::products::Product;
 use crate::service::Shared;
 
-/// The setting that says how large a batch may be.
-const MAX_MESSAGE: &str = "max.message.bytes";
 /// Longest wait for records before looking whether to stop.
 const WAIT: Duration = Duration::from_millis(500);
 /// First wait before something that failed is tried again; doubles up to `RETRY_AT_MOST`.
@@ -49,7 +49,7 @@ pub(crate) async fn follow(
                 return Err(error);
             }
         }
-        tracing::warn!(error = %chain(&error), retry_in_ms = wait.as_millis(), "the gateway can't read mesh.catalog for now; what it knows of products holds");
+        tracing::warn!(error = %with_causes(&error), retry_in_ms = wait.as_millis(), "the gateway can't read mesh.catalog for now; what it knows of products holds");
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             () = tokio::time::sleep(wait) => {}
@@ -185,15 +185,4 @@ pub(crate) async fn learn(shared: &Shared, admin: &Admin, products: &[Arc<Produc
             Err(error) => unasked(MAX_MESSAGE, &error),
         }
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

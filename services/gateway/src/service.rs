@@ -9,7 +9,7 @@ use meshwork_client::SchemaCache;
 use meshwork_kafka::KafkaConfig;
 use meshwork_model::time::SharedClock;
 use meshwork_registry_client::RegistryClient;
-use meshwork_telemetry::{Latch, Readiness};
+use meshwork_telemetry::{Latch, Readiness, host_name};
 use meshwork_wire::Limits;
 use meshwork_wire::protocol::Uuid;
 use parking_lot::Mutex;
@@ -19,7 +19,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::brokers::{self, Bound, Brokers, advertised_host};
+use crate::brokers::{Bound, Brokers, advertised_host};
 use crate::catalog;
 use crate::config::Config;
 use crate::connection::frames::Buffers;
@@ -257,7 +257,7 @@ impl Service {
         });
         let instance = shared.config.instance.clone().unwrap_or_else(|| {
             let port = listener.local_addr().map_or(0, |address| address.port());
-            format!("{}:{port}", brokers::host_name())
+            format!("{}:{port}", host_name())
         });
         let writer = Writer {
             observations: Arc::clone(&shared.observations),
@@ -342,10 +342,7 @@ fn limits(config: &Config, kafka: &KafkaConfig) -> Result<ByteLimits, Error> {
         largest: produce.max(request),
         rewritten: config.max_rewritten_bytes.as_usize(),
         held_kib: u32::try_from(held / 1024).unwrap_or(u32::MAX),
-        login_expected: kafka
-            .properties
-            .get("security.protocol")
-            .is_some_and(|protocol| protocol.to_ascii_lowercase().starts_with("sasl")),
+        login_expected: kafka.wants_login(),
     })
 }
 

@@ -12,6 +12,7 @@ use meshwork_kafka::{
     ProducerOptions, ReadBatch, ReaderOptions, SendError, Trouble,
 };
 use meshwork_model::mesh::LineageFact;
+use meshwork_model::text::with_causes;
 use meshwork_model::time::SharedClock;
 use meshwork_model::topic::ControlTopic;
 use meshwork_registry_client::{MeshWriter, RegistryClient};
@@ -131,8 +132,8 @@ impl Service {
             if !error.may_pass() || (!reached && started.elapsed() > REACH_WITHIN) {
                 return Err(error);
             }
-            tracing::warn!(error = %chain(&error), retry_in_ms = wait.as_millis(), "lineage can't go on for now");
-            self.shared.progress.write().trouble = Some(chain(&error));
+            tracing::warn!(error = %with_causes(&error), retry_in_ms = wait.as_millis(), "lineage can't go on for now");
+            self.shared.progress.write().trouble = Some(with_causes(&error));
             if stopped_within(&shutdown, wait).await {
                 return Ok(());
             }
@@ -358,16 +359,4 @@ pub(crate) async fn stopped_within(shutdown: &CancellationToken, wait: Duration)
     tokio::time::timeout(wait, shutdown.cancelled())
         .await
         .is_ok()
-}
-
-/// An error with its causes, each once.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

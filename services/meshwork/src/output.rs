@@ -123,13 +123,6 @@ pub(crate) fn print_value<T: Serialize>(value: &T, output: Output) -> anyhow::Re
     Ok(())
 }
 
-/// `1 broker`, `2 brokers`: for words whose plural ends in s.
-pub(crate) fn counted(count: impl std::fmt::Display, word: &str) -> String {
-    let count = count.to_string();
-    let ending = if count == "1" { "" } else { "s" };
-    format!("{count} {word}{ending}")
-}
-
 /// `1 h 30 min`, `4 min`, `12 s`: two units at most.
 pub(crate) fn duration_in_words(ms: i64) -> String {
     let seconds = ms.div_euclid(1000).max(0);
@@ -156,12 +149,6 @@ pub(crate) fn duration_in_words(ms: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn one_is_not_many() {
-        let counts = [0_u64, 1, 2, 11].map(|count| counted(count, "broker"));
-        assert_eq!(counts, ["0 brokers", "1 broker", "2 brokers", "11 brokers"]);
-    }
 
     #[test]
     fn durations_have_two_units_at_most() {

@@ -1,5 +1,6 @@
 //! Findings as people and machines want them.
 
+use crate::text::counted;
 use std::fmt::Write as _;
 
 use super::{Finding, Findings, Level};
@@ -46,22 +47,18 @@ pub fn render(format: Format, files: &[String], findings: &Findings) -> String {
     }
 }
 
-fn plural(n: usize, one: &str) -> String {
-    format!("{n} {one}{}", if n == 1 { "" } else { "s" })
-}
-
 fn tally(files: &[String], findings: &Findings) -> String {
     let errors = findings.count(Level::Error);
     let warnings = findings.count(Level::Warning);
-    let checked = plural(files.len(), "file");
+    let checked = counted(files.len(), "file");
     match (errors, warnings) {
         (0, 0) => format!("{checked} checked, nothing wrong"),
-        (0, w) => format!("{checked} checked, {}", plural(w, "warning")),
-        (e, 0) => format!("{checked} checked, {}", plural(e, "error")),
+        (0, w) => format!("{checked} checked, {}", counted(w, "warning")),
+        (e, 0) => format!("{checked} checked, {}", counted(e, "error")),
         (e, w) => format!(
             "{checked} checked, {}, {}",
-            plural(e, "error"),
-            plural(w, "warning")
+            counted(e, "error"),
+            counted(w, "warning")
         ),
     }
 }

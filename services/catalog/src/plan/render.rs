@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use meshwork_model::text::counted;
+
 use super::difference::retention;
 use super::{Plan, Step};
 
@@ -99,12 +101,12 @@ impl Step {
                     .iter()
                     .map(|(key, value)| config_words(key, value))
                     .collect();
-                let plural = if *partitions == 1 { "" } else { "s" };
                 vec![line(
                     Sign::Add,
                     1,
                     format!(
-                        "topic {topic}: {partitions} partition{plural}, {}",
+                        "topic {topic}: {}, {}",
+                        counted(partitions, "partition"),
                         configs.join(", ")
                     ),
                 )]

@@ -64,8 +64,7 @@ impl Credentials {
             let found = names.iter().find_map(|name| kafka.properties.get(*name));
             found.cloned().unwrap_or_default()
         };
-        let protocol = property(&["security.protocol"]).to_ascii_lowercase();
-        if !protocol.starts_with("sasl") {
+        if !kafka.wants_login() {
             return None;
         }
         let mechanism = property(&["sasl.mechanisms", "sasl.mechanism"]);

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use meshwork_kafka::{Admin, KafkaConfig, KafkaError, NewTopic};
+use meshwork_kafka::quarantine::{self, MAX_MESSAGE, MAX_MESSAGE_BYTES};
+use meshwork_kafka::{Admin, KafkaConfig, KafkaError};
 use meshwork_model::mesh::announcement::EnforcementMode;
 use meshwork_model::topic::QUARANTINE_SUFFIX;
 use parking_lot::Mutex;
@@ -13,14 +14,9 @@ use tokio::time::Instant;
 
 use super::follow::Follower;
 use super::kept::{Kept, Presence};
-use super::write::{RECORD_MAX, Writer};
+use super::write::Writer;
 use crate::products::Product;
 use crate::refusals::Refusals;
-
-/// `max.message.bytes` of a quarantine topic: a batch of the largest record that is taken, with its
-/// headers.
-const MAX_MESSAGE_BYTES: usize = RECORD_MAX + (1 << 20);
-const MAX_MESSAGE: &str = "max.message.bytes";
 
 /// What is known of a product's quarantine.
 #[derive(Clone, Debug)]
@@ -199,7 +195,7 @@ async fn find(
     let name: Arc<str> = format!("{}{QUARANTINE_SUFFIX}", product.topic).into();
     let mut there = admin.topic(&name).await?;
     if there.is_none() && wanted {
-        create(admin, product, &name).await?;
+        quarantine::create(admin, &product.topic).await?;
         there = admin.topic(&name).await?;
     }
     let Some(info) = there else {
@@ -228,31 +224,6 @@ async fn find(
         partitions: info.partitions,
         retention_ms: number("retention.ms").filter(|ms| *ms >= 0),
     }))
-}
-
-async fn create(admin: &Admin, product: &Product, name: &Arc<str>) -> Result<(), KafkaError> {
-    let partitions = match admin.topic(&product.topic).await? {
-        Some(source) => source.partitions,
-        None => 1,
-    };
-    let brokers = admin.cluster().await?.brokers.len();
-    let configs = admin
-        .topic_configs(&product.topic)
-        .await
-        .unwrap_or_default();
-    let retention = configs
-        .get("retention.ms")
-        .and_then(|config| config.value.clone())
-        .unwrap_or_else(|| "-1".to_owned());
-    let mut topic = NewTopic::new(&**name, partitions)
-        .with("cleanup.policy", "delete")
-        .with("retention.ms", retention)
-        .with(MAX_MESSAGE, MAX_MESSAGE_BYTES.to_string());
-    if brokers >= 3 {
-        topic = topic.with("min.insync.replicas", "2");
-    }
-    admin.create_topic(&topic).await?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -74,15 +74,6 @@ pub(crate) fn user_at_host() -> String {
     format!(
         "{}@{}",
         user.unwrap_or_else(|_| "unknown".to_owned()),
-        host()
+        meshwork_telemetry::host_name()
     )
-}
-
-/// The host's name, as the kernel has it.
-pub(crate) fn host() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .map(|name| name.trim().to_owned())
-        .ok()
-        .filter(|name| !name.is_empty())
-        .unwrap_or_else(|| "localhost".to_owned())
 }

@@ -24,7 +24,7 @@ pub(crate) async fn run(args: ProduceArgs, mut config: Config) -> anyhow::Result
     let product = names::find(&args.product, &config, &registry).await?;
     let name = args.producer.clone().unwrap_or_else(names::user_at_host);
     let options = ProducerOptions {
-        instance: names::host(),
+        instance: meshwork_telemetry::host_name(),
         ..ProducerOptions::new(name)
     };
     let mut producer =

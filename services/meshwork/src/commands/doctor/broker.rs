@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use meshwork_kafka::{Admin, Cluster, ConfigValue, KafkaError, TopicInfo};
+use meshwork_model::text::counted;
 use meshwork_model::time::{Clock as _, WallClock};
 use meshwork_model::topic::ControlTopic;
 
 use super::report::{Code, Finding};
 use crate::config::Config;
-use crate::output::counted;
 
 /// Longest wait for one answer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);

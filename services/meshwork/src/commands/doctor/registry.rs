@@ -2,6 +2,7 @@
 //! can be used.
 
 use meshwork_avro::Strictness;
+use meshwork_model::text::counted;
 use meshwork_model::time::{Clock as _, Timestamp, WallClock};
 use meshwork_registry_client::{
     RegistryClient, RegistryClientConfig, RegistryClientError, StoredVersion, Wanted,
@@ -10,7 +11,6 @@ use meshwork_registry_client::{
 use super::report::{Code, Finding};
 use crate::commands::schema::{Graphs, Pages};
 use crate::config::Config;
-use crate::output::counted;
 
 /// Schemas that are told one by one; the others are counted.
 const TOLD: usize = 20;

@@ -4,8 +4,10 @@ use std::io::Write as _;
 
 use serde::Serialize;
 
+use meshwork_model::text::counted;
+
 use crate::args::Output;
-use crate::output::{counted, print_value};
+use crate::output::print_value;
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use meshwork_kafka::{
     Admin, Assigned, From, InRecord, Isolation, KafkaError, LogReader, ReaderOptions,
 };
+use meshwork_model::text::counted;
 use meshwork_model::time::Timestamp;
 use meshwork_registry::record::OWN_HEADER;
 use serde_json::Value;
 
 use super::report::{Code, Finding};
 use crate::config::Config;
-use crate::output::counted;
 
 /// The consumer group in which Confluent's registry and Karapace elect their leader.
 const OTHERS: &str = "schema-registry";

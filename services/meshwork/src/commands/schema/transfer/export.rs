@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use anyhow::Context as _;
+use meshwork_model::text::counted;
 use meshwork_model::time::{Clock as _, WallClock};
 use meshwork_registry_client::{RegistryClient, RegistryClientError, Shown, StoredVersion};
 
@@ -18,7 +19,6 @@ use super::order::order;
 use super::portable::{ConfigLine, Counts, FORMAT, Header, Line, ModeLine, in_words};
 use crate::args::ExportArgs;
 use crate::config::Config;
-use crate::output::counted;
 
 /// Versions under way between registry and file.
 const CHUNK: usize = 500;

@@ -4,6 +4,7 @@
 use std::io::Write as _;
 
 use anyhow::{Context as _, bail};
+use meshwork_model::text::counted;
 use meshwork_registry_client::RegistryClient;
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
@@ -17,7 +18,7 @@ use super::source::Source;
 use super::survey::{Survey, Todo, survey};
 use crate::args::{ImportArgs, Output};
 use crate::config::Config;
-use crate::output::{counted, print_value};
+use crate::output::print_value;
 
 /// Lines of one kind that are said; the others are counted.
 const SAID: usize = 20;

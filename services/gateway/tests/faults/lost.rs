@@ -59,8 +59,11 @@ async fn a_leader_that_is_killed_or_stopped_and_one_that_is_replaced_lose_nothin
 /// before and after it was appended, the leader unknown.
 const RETRIABLE: [i16; 5] = [6, 7, 19, 20, 5];
 
-/// What the gateway may have more than before, KiB.
-const MORE_KIB: u64 = 16 << 10;
+/// Connections that send as much as is taken from them, requests of nearly 1 MiB.
+const FLOODING: u64 = 8;
+/// What the gateway may have more than before, KiB: of each connection a request that waits for the
+/// broker, what became of it, the next one, and as much for the allocator.
+const MORE_KIB: u64 = FLOODING * (4 << 10);
 
 #[tokio::test]
 async fn with_two_of_three_lost_clients_are_told_to_try_again_and_memory_is_bounded() {
@@ -90,7 +93,7 @@ async fn with_two_of_three_lost_clients_are_told_to_try_again_and_memory_is_boun
     let large = vec![flooded.flight(&"a".repeat(900 << 10))];
     let large = produce_request(flooded.topic(), &batch(Codec::None, &large));
     let mut flooding = Vec::new();
-    for _ in 0..8 {
+    for _ in 0..FLOODING {
         let mut raw = Raw::connect(&address).await;
         let mut sent = 0;
         // Until the gateway takes no more.

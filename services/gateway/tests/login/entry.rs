@@ -108,12 +108,12 @@ where
         .unwrap()
 }
 
-pub(crate) fn token_request(token: Vec<u8>) -> SaslAuthenticateRequest {
+fn token_request(token: Vec<u8>) -> SaslAuthenticateRequest {
     SaslAuthenticateRequest::default().with_auth_bytes(token.into())
 }
 
 /// PLAIN's one token.
-pub(crate) fn plain_token(user: &str, password: &str) -> Vec<u8> {
+fn plain_token(user: &str, password: &str) -> Vec<u8> {
     format!("\0{user}\0{password}").into_bytes()
 }
 

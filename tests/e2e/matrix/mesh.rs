@@ -178,7 +178,8 @@ pub(crate) fn contract(dir: &Path, name: &str, (mode, tag): (&str, &str), partit
     }
     write!(
         text,
-        "slaProperties:\n- {{id: latency, property: latency, value: 5, unit: min, element: {name}.at}}\nteam:\n  name: tests\n  members:\n  - {{username: tests@example.com, role: owner}}\n\
+        "slaProperties:\n- {{id: latency, property: latency, value: 5, unit: min, element: {name}.at}}\n\
+         - {{id: kept, property: retention, value: 25, unit: y}}\nteam:\n  name: tests\n  members:\n  - {{username: tests@example.com, role: owner}}\n\
          customProperties:\n\
          - {{property: enforcement, value: '{mode}', vendor: meshwork}}\n\
          - {{property: tag, value: '{tag}', vendor: meshwork}}\n\

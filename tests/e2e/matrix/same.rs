@@ -109,6 +109,11 @@ async fn kcat_does_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn kafkajs_does_the_same() {
+    same(Client::Kafkajs).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn aiokafka_does_the_same() {
     same(Client::Aiokafka).await;
 }

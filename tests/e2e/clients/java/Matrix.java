@@ -108,7 +108,7 @@ public class Matrix {
         String topic = arg("prefix") + "-topic", product = arg("topic");
         int partition = Integer.parseInt(arg("partition"));
         try (Admin admin = Admin.create(config())) {
-            NewTopic asked = new NewTopic(topic, 2, (short) 1).configs(Map.of("retention.ms", "3600000"));
+            NewTopic asked = new NewTopic(topic, 2, (short) 1).configs(Map.of("retention.ms", "315360000000"));
             admin.createTopics(List.of(asked)).all().get();
             until("the topic", () -> {
                 try { return admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic).partitions().stream().allMatch(p -> p.leader() != null); }

@@ -2,7 +2,7 @@
 // kafkajs, stock: `matrix.js SCENARIO key=value …`. See java/Matrix.java. Of codecs it has gzip by
 // itself; snappy's plug-in needs no compiler. It never asks for a record's timestamp type.
 
-const { Kafka, CompressionTypes, CompressionCodecs, ConfigResourceTypes, logLevel } = require('kafkajs');
+const { AssignerProtocol, Kafka, CompressionTypes, CompressionCodecs, ConfigResourceTypes, logLevel } = require('kafkajs');
 CompressionCodecs[CompressionTypes.Snappy] = require('kafkajs-snappy');
 
 const args = Object.fromEntries(process.argv.slice(3).map((w) => [w.slice(0, w.indexOf('=')), w.slice(w.indexOf('=') + 1)]));
@@ -35,7 +35,7 @@ async function same() {
   const [product, partition] = [args.topic, Number(args.partition)];
   const admin = kafka.admin();
   await admin.connect();
-  const asked = { topic, numPartitions: 2, replicationFactor: 1, configEntries: [{ name: 'retention.ms', value: '3600000' }] };
+  const asked = { topic, numPartitions: 2, replicationFactor: 1, configEntries: [{ name: 'retention.ms', value: '315360000000' }] };
   await admin.createTopics({ topics: [asked], waitForLeaders: true });
   say({ step: 'created', again: await admin.createTopics({ topics: [asked] }) });
   say({ step: 'listed', is: (await admin.listTopics()).includes(topic) });
@@ -79,6 +79,8 @@ async function committed(admin, groupId, topic) {
 
 async function transactions(admin, topic, product, partition) {
   const group = `${args.prefix}-job`;
+  // It does not send offsets again where nobody coordinates the group yet.
+  await until('a coordinator', () => admin.fetchOffsets({ groupId: group, topics: [topic] }).then(() => true, () => false));
   const producer = kafka.producer({ transactionalId: `${args.prefix}-tx`, maxInFlightRequests: 1, idempotent: true });
   await producer.connect();
   for (const [end, offset] of [['commit', '1'], ['abort', '7'], ['commit-2', '2']]) {
@@ -96,10 +98,24 @@ async function transactions(admin, topic, product, partition) {
   await admin.deleteGroups([group]);
 }
 
+// Gives a group's only member one partition: in others are codecs that it lacks.
+const one = (topic, partition) => () => ({
+  name: 'one',
+  version: 1,
+  assign: async ({ members }) => members.map(({ memberId }) => ({
+    memberId,
+    memberAssignment: AssignerProtocol.MemberAssignment.encode({ version: 1, assignment: { [topic]: [partition] }, userData: Buffer.alloc(0) }),
+  })),
+  protocol: ({ topics }) => ({
+    name: 'one',
+    metadata: AssignerProtocol.MemberMetadata.encode({ version: 1, topics, userData: Buffer.alloc(0) }),
+  }),
+});
+
 async function read(topic, partition) {
   // It can't read without a group.
   const groupId = `${args.prefix}-reader`;
-  const consumer = kafka.consumer({ groupId });
+  const consumer = kafka.consumer({ groupId, partitionAssigners: [one(topic, partition)] });
   const found = [];
   await consumer.connect();
   await consumer.subscribe({ topics: [topic], fromBeginning: true });

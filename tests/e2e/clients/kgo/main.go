@@ -93,8 +93,8 @@ func same() {
 	partition := int32(got(strconv.Atoi(args["partition"])))
 	plain := client()
 	admin := kadm.NewClient(plain)
-	hour := "3600000"
-	got(admin.CreateTopic(ctx, 2, 1, map[string]*string{"retention.ms": &hour}, topic))
+	long := "315360000000"
+	got(admin.CreateTopic(ctx, 2, 1, map[string]*string{"retention.ms": &long}, topic))
 	leaders := func() (all []int32) {
 		for _, p := range got(admin.ListTopics(ctx, topic))[topic].Partitions.Sorted() {
 			all = append(all, p.Leader)

@@ -37,7 +37,7 @@ async def same():
     topic = f"{prefix}-topic"
     admin = AIOKafkaAdminClient(**BASE)
     await admin.start()
-    asked = NewTopic(topic, 2, 1, topic_configs={"retention.ms": "3600000"})
+    asked = NewTopic(topic, 2, 1, topic_configs={"retention.ms": "315360000000"})
     await admin.create_topics([asked])
 
     async def leaders():

@@ -40,7 +40,7 @@ def same():
     prefix, product, partition = ARGS["prefix"], ARGS["topic"], int(ARGS["partition"])
     topic = f"{prefix}-topic"
     admin = AdminClient(config())
-    asked = NewTopic(topic, 2, 1, config={"retention.ms": "3600000"})
+    asked = NewTopic(topic, 2, 1, config={"retention.ms": "315360000000"})
     admin.create_topics([asked])[topic].result()
 
     def leaders():

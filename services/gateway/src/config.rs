@@ -74,6 +74,9 @@ pub struct Config {
     pub max_schemas: usize,
     /// Ids of topics remembered. Default 100,000.
     pub max_topics: usize,
+    /// One request in so many is traced, where traces go anywhere (`logging.otlp_endpoint`); 0:
+    /// none. Default 1,000.
+    pub trace_every: u32,
 }
 
 /// TLS at the gateway's listeners: 1.2 or 1.3. Files are read again when they change.
@@ -202,6 +205,7 @@ impl Default for Config {
             span: Span::default(),
             max_schemas: 10_000,
             max_topics: 100_000,
+            trace_every: 1_000,
         }
     }
 }

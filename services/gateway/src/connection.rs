@@ -19,6 +19,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
 use crate::brokers::NodeId;
 use crate::consumption;
@@ -109,6 +110,7 @@ pub(crate) async fn serve(
         client: Frames::new(accepted.source, Arc::clone(&shared.buffers)),
         broker: Outbox::new(upstream.sink, stalled_after),
         owe,
+        span: Span::none(),
         stop,
         guard: Guard::default(),
         first: First::default(),

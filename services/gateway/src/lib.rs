@@ -20,6 +20,7 @@ mod refusals;
 mod service;
 mod tls;
 mod topics;
+mod traces;
 mod upstream;
 
 pub use config::{Config, OtherTopics, RegistryUnavailable, Span, TlsConfig, UpstreamTlsConfig};

@@ -35,6 +35,7 @@ use crate::quarantine::{self, Quarantine};
 use crate::refusals::Refusals;
 use crate::tls::{BrokerNames, BrokerTls, ClientTls};
 use crate::topics::Topics;
+use crate::traces::Traces;
 use crate::upstream::Upstream;
 use clients::{Connections, accept};
 use refresh::refresh;
@@ -89,6 +90,7 @@ pub(crate) struct Shared {
     pub(crate) observations: Arc<Observations>,
     pub(crate) consumption: Arc<Consumption>,
     pub(crate) refusals: Refusals,
+    pub(crate) traces: Traces,
     pub(crate) metrics: Metrics,
     /// Room for large requests.
     pub(crate) held: Arc<Held>,
@@ -185,6 +187,7 @@ impl Service {
             topics,
             consumption: Arc::default(),
             refusals: Refusals::default(),
+            traces: Traces::new(config.trace_every),
             held: Arc::new(Held::new(limits.held_kib, metrics.clone())),
             metrics,
             buffers: Arc::default(),

@@ -32,5 +32,7 @@ mod raw;
 mod refused;
 #[path = "gateway/registry_away.rs"]
 mod registry_away;
+#[path = "gateway/traces.rs"]
+mod traces;
 #[path = "gateway/way.rs"]
 mod way;

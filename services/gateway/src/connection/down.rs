@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::Conn;
 use super::frames::{Begin, Frames, Outbox};
-use super::pending::{Answer, Pending};
+use super::pending::{Answer, Owed, Pending};
 use crate::error::Ended;
 use crate::produce::Guard;
 use crate::service::Shared;
@@ -35,7 +35,7 @@ pub(super) struct Down {
     pub(super) conn: Arc<Conn>,
     pub(super) broker: Frames,
     pub(super) client: Outbox,
-    pub(super) owed: mpsc::Receiver<Pending>,
+    pub(super) owed: mpsc::Receiver<Owed>,
     /// Producers of which a batch has failed, at the broker or here, and was not made good.
     pub(super) failed: Guard,
 }
@@ -63,35 +63,37 @@ impl Down {
     /// Runs until everything that was asked is answered and nothing more will be, or an error.
     pub(super) async fn run(mut self) -> Result<(), Ended> {
         loop {
-            let pending = match self.owed.try_recv() {
-                Ok(pending) => Some(pending),
+            let owed = match self.owed.try_recv() {
+                Ok(owed) => Some(owed),
                 Err(mpsc::error::TryRecvError::Disconnected) => None,
                 Err(mpsc::error::TryRecvError::Empty) => {
                     self.flush().await?;
                     self.idle().await?
                 }
             };
-            match pending {
-                None => break,
-                Some(Pending::Own(frame)) => self.send(&frame).await?,
-                Some(Pending::OwnProduce {
+            let Some(Owed { answer, span }) = owed else {
+                break;
+            };
+            match answer {
+                Pending::Own(frame) => self.send(&frame).await?,
+                Pending::OwnProduce {
                     version,
                     correlation_id,
                     mut produced,
-                }) => {
+                } => {
                     self.settle_own(&mut produced)?;
                     let own = produced::answers(&produced);
                     let frame = produce::own_answer(correlation_id, version, &own)
                         .map_err(|error| own_failed(ApiKey::PRODUCE, &error))?;
                     self.send(&frame).await?;
                 }
-                Some(Pending::Broker {
+                Pending::Broker {
                     api,
                     version,
                     correlation_id,
                     within,
                     answer,
-                }) => {
+                } => {
                     let wanted = Wanted {
                         api,
                         version,
@@ -102,6 +104,7 @@ impl Down {
                     self.answer(&wanted, answer).await?;
                 }
             }
+            drop(span);
         }
         let closed = self.client.close().await;
         // What was passed on last may still be on its way into the broker: a socket that is closed
@@ -111,7 +114,7 @@ impl Down {
     }
 
     /// Waits for something to be asked, and watches whether the broker closes meanwhile.
-    async fn idle(&mut self) -> Result<Option<Pending>, Ended> {
+    async fn idle(&mut self) -> Result<Option<Owed>, Ended> {
         if !self.broker.ready().is_empty() {
             // Bytes that nobody asked for are seen with the next answer.
             return Ok(self.owed.recv().await);
@@ -119,7 +122,7 @@ impl Down {
         self.broker.shrink();
         tokio::select! {
             biased;
-            pending = self.owed.recv() => Ok(pending),
+            owed = self.owed.recv() => Ok(owed),
             filled = self.broker.fill(1) => match filled {
                 Ok(true) => Ok(self.owed.recv().await),
                 // An idle connection that the broker has closed is closed to the client too.

@@ -10,10 +10,11 @@ use meshwork_wire::protocol::{ApiKey, LENGTH_BYTES, metadata};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
+use tracing::Span;
 
 use super::Conn;
 use super::frames::Outbox;
-use super::pending::{Answer, Pending};
+use super::pending::{Answer, Owed, Pending};
 
 /// How long a proof holds.
 const HOLDS: Duration = Duration::from_secs(60);
@@ -58,7 +59,7 @@ impl Proofs {
 /// A client's connection to its broker, for a question.
 pub(crate) struct Line<'c> {
     pub(super) conn: &'c Conn,
-    pub(super) owe: &'c mpsc::Sender<Pending>,
+    pub(super) owe: &'c mpsc::Sender<Owed>,
     pub(super) broker: &'c mut Outbox,
     pub(super) client_id: &'c str,
     pub(super) answer_within: Duration,
@@ -89,7 +90,7 @@ impl Line<'_> {
             return Ok(Proof::Unknown);
         }
         let (tell, told) = oneshot::channel();
-        let pending = Pending::Broker {
+        let answer = Pending::Broker {
             api: ApiKey::METADATA,
             version: metadata::OWN_VERSION,
             correlation_id: CORRELATION_ID,
@@ -98,7 +99,11 @@ impl Line<'_> {
             within: self.answer_within,
             answer: Answer::Ours(tell),
         };
-        match tokio::time::timeout_at(deadline, self.owe.send(pending)).await {
+        let owed = Owed {
+            answer,
+            span: Span::none(),
+        };
+        match tokio::time::timeout_at(deadline, self.owe.send(owed)).await {
             Err(_) => return Ok(Proof::Unknown),
             Ok(Err(_)) => return Err(std::io::ErrorKind::NotConnected.into()),
             Ok(Ok(())) => {}

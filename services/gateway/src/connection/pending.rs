@@ -6,10 +6,19 @@ use std::time::Duration;
 use meshwork_pipeline::{Part, PartitionTally};
 use meshwork_wire::protocol::ApiKey;
 use meshwork_wire::protocol::produce::{OwnAnswer, OwnedTopic};
+use tracing::Span;
 
 use super::login::Step;
 use crate::consumption::Learn;
 use crate::produce::{Place, Seen, Session};
+
+/// What a client waits for.
+#[derive(Debug)]
+pub(crate) struct Owed {
+    pub(crate) answer: Pending,
+    /// Of the request, where it is traced; it ends with the answer.
+    pub(crate) span: Span,
+}
 
 /// One answer that a client waits for.
 #[derive(Debug)]

@@ -13,18 +13,20 @@ use meshwork_wire::protocol::{
 use tokio::sync::mpsc;
 use tokio::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
 use super::Conn;
 use super::frames::{Begin, EARNEST_BYTES, Frames, Outbox};
 use super::line::Line;
 use super::login::{Mechanism, Principal, Step};
-use super::pending::{Answer, Pending};
+use super::pending::{Answer, Owed, Pending};
 use crate::apis::{self, Action};
 use crate::config::OtherTopics;
 use crate::error::Ended;
 use crate::held::Room;
 use crate::produce::{self, Contacts, First, Guard, Sender};
 use crate::service::Shared;
+use crate::traces;
 
 /// Largest frame before a login has ended, as Kafka's own (`SaslServerAuthenticator`).
 const BEFORE_LOGIN_BYTES: usize = 512 << 10;
@@ -39,7 +41,9 @@ pub(super) struct Up {
     pub(super) conn: Arc<Conn>,
     pub(super) client: Frames,
     pub(super) broker: Outbox,
-    pub(super) owe: mpsc::Sender<Pending>,
+    pub(super) owe: mpsc::Sender<Owed>,
+    /// Of the request that is looked at, where it is traced.
+    pub(super) span: Span,
     pub(super) stop: CancellationToken,
     pub(super) guard: Guard,
     pub(super) first: First,
@@ -122,6 +126,7 @@ impl Up {
             version = start.version,
             "request"
         );
+        self.span = self.shared.traces.span(&header);
         match action {
             Action::Produce => {
                 if !self.produce(&header, &message).await? {
@@ -169,6 +174,8 @@ impl Up {
             Action::Pass => self.pass(&header, &message, Answer::Pass).await?,
         }
         drop(room);
+        // One that wants no answer has ended.
+        self.span = Span::none();
         Ok(true)
     }
 
@@ -353,6 +360,7 @@ impl Up {
                 millis: began.elapsed().as_millis(),
             });
         }
+        traces::decided(&self.span, decided.forwarded, decided.produced.own.len());
         let wants_answer = request.acks != 0;
         if decided.forwarded == 0 && !request.is_empty() {
             if wants_answer {
@@ -417,13 +425,17 @@ impl Up {
     /// Notes what the client is owed. Where it is owed too much already, it is not read from until
     /// it has taken some.
     async fn owe(&mut self, pending: Pending) -> Result<(), Ended> {
-        let pending = match self.owe.try_send(pending) {
+        let owed = Owed {
+            answer: pending,
+            span: std::mem::replace(&mut self.span, Span::none()),
+        };
+        let owed = match self.owe.try_send(owed) {
             Ok(()) => return Ok(()),
-            Err(mpsc::error::TrySendError::Full(pending)) => pending,
+            Err(mpsc::error::TrySendError::Full(owed)) => owed,
             Err(mpsc::error::TrySendError::Closed(_)) => return std::future::pending().await,
         };
         self.flush().await?;
-        match self.owe.send(pending).await {
+        match self.owe.send(owed).await {
             Ok(()) => Ok(()),
             // The other direction has ended, and with it the connection.
             Err(_) => std::future::pending().await,

@@ -32,6 +32,8 @@ mod raw;
 mod refused;
 #[path = "gateway/registry_away.rs"]
 mod registry_away;
+#[path = "gateway/subscriber.rs"]
+mod subscriber;
 #[path = "gateway/traces.rs"]
 mod traces;
 #[path = "gateway/way.rs"]

@@ -14,6 +14,9 @@ mod mesh;
 #[path = "gateway/raw.rs"]
 #[allow(dead_code, reason = "shared with other test binaries")]
 mod raw;
+#[path = "gateway/subscriber.rs"]
+#[allow(dead_code, reason = "shared with other test binaries")]
+mod subscriber;
 
 #[path = "login/again.rs"]
 mod again;

@@ -1,8 +1,5 @@
 //! What is refused is counted once and said once, and other batches of a request hear why.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
-
 use kafka_protocol::messages::add_partitions_to_txn_request::AddPartitionsToTxnTopic;
 use kafka_protocol::messages::produce_response::PartitionProduceResponse;
 use kafka_protocol::messages::{
@@ -14,10 +11,10 @@ use meshwork_gateway::{Config, OtherTopics};
 use meshwork_model::mesh::announcement::{EnforcementMode, ProductStatus};
 use meshwork_testkit::{kafka, unique, wait_for};
 use meshwork_wire::Codec;
-use tracing_subscriber::fmt::MakeWriter;
 
 use super::mesh::{Gateway, Product};
 use super::raw::{Raw, batch, idempotent, produce_request};
+use super::subscriber::Log;
 
 async fn retired() -> Product {
     Product::with(|product| product.status = ProductStatus::Retired).await
@@ -107,38 +104,9 @@ async fn every_refused_batch_is_counted_once() {
     assert_eq!(refused.map(|r| r.records).sum::<i64>(), 4);
 }
 
-/// What this thread logs.
-#[derive(Clone, Debug, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'w> MakeWriter<'w> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'w self) -> Self {
-        self.clone()
-    }
-}
-
 #[tokio::test]
 async fn names_that_clients_choose_fill_neither_the_log_nor_the_metrics() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(log.clone())
-        .finish();
-    // Each test has a thread of its own, and its gateway runs there.
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let (log, _guard) = Log::begin();
     let gateway = Gateway::start(Config {
         other_topics: OtherTopics::ReadOnly,
         ..Config::default()
@@ -155,7 +123,7 @@ async fn names_that_clients_choose_fill_neither_the_log_nor_the_metrics() {
     assert_eq!(metric(&gateway, "batches", "", "not-allowed"), 60);
     let metrics = gateway.metrics.encode().unwrap();
     assert!(!metrics.contains("made-up") && !metrics.contains(&long));
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let text = log.text();
     let lines = text.lines().filter(|line| line.contains("refused"));
     assert_eq!(lines.count(), 1, "{text}");
     gateway.stop().await;

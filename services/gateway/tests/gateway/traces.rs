@@ -15,6 +15,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::mesh::{Gateway, Product};
 use super::raw::{Raw, batch};
+use super::subscriber::subscribe;
 
 /// Fields of a span, `name=value` each.
 #[derive(Debug, Default)]
@@ -58,8 +59,7 @@ impl<S: tracing::Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Ended {
 async fn one_request_in_so_many_has_a_span_that_ends_with_its_answer() {
     let ended = Ended::default();
     let spans = tracing_subscriber::registry().with(ended.clone());
-    // One thread runs all of this test, the gateway included.
-    let _guard = tracing::subscriber::set_default(spans);
+    let _guard = subscribe(spans);
     let product = Product::new(EnforcementMode::Reject).await;
     let gateway = Gateway::start(Config {
         trace_every: 2,

@@ -1,48 +1,16 @@
 //! Logins that can't go through a gateway, and what is too large before one.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
-
 use kafka_protocol::messages::{ApiKey, ProduceResponse};
 use kafka_protocol::protocol::Encodable as _;
 use meshwork_gateway::Config;
 use meshwork_testkit::{PASSWORD, kafka};
 use meshwork_wire::Codec;
 use tokio::io::AsyncWriteExt as _;
-use tracing_subscriber::fmt::MakeWriter;
 
 use crate::entry::{gateway_at, handshake_request, plain, product};
 use crate::mesh::Gateway;
 use crate::raw::{Raw, batch, produce_request};
-
-/// What this thread logs.
-#[derive(Clone, Debug, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'w> MakeWriter<'w> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'w self) -> Self {
-        self.clone()
-    }
-}
-
-impl Log {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
+use crate::subscriber::Log;
 
 fn ended(gateway: &Gateway, reason: &str) -> u64 {
     gateway.metric(&format!(
@@ -53,13 +21,7 @@ fn ended(gateway: &Gateway, reason: &str) -> u64 {
 #[tokio::test]
 async fn what_can_not_go_through_is_closed_and_said() {
     let _ = product().await;
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(log.clone())
-        .finish();
-    // Each test has a thread of its own, and its gateway runs there.
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let (log, _guard) = Log::begin();
     for (version, mechanism, said) in [
         (
             0,

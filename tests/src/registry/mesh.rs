@@ -16,7 +16,7 @@ use super::calls::{Client, by_id};
 use super::instance::Instance;
 use super::log::{Tail, read_whole};
 use crate::history::{self, Call, End, Recorder};
-use crate::oracle::{Evidence, Served, ServedVersion, Violation, elections, judge as verdict};
+use crate::oracle::{Evidence, LogRecord, Served, ServedVersion, Violation, elections, judge as verdict};
 
 /// How long recovery may take after everything is healed: a busy machine is no failure.
 const RECOVERY: Duration = Duration::from_secs(120);
@@ -68,8 +68,8 @@ pub struct Mesh {
 }
 
 impl Mesh {
-    /// Starts `count` instances on a topic of their own, and waits until they are ready and one
-    /// writes.
+    /// Starts `count` instances on a topic of their own, and waits until they are ready, one writes,
+    /// and what it registers for itself after the first change is there.
     ///
     /// # Errors
     /// They can't be started.
@@ -100,6 +100,9 @@ impl Mesh {
             instances,
         };
         mesh.writable().await?;
+        mesh.committed
+            .wait_for("the registry's own schemas", RECOVERY, is_own)
+            .await?;
         Ok(mesh)
     }
 
@@ -372,6 +375,13 @@ pub async fn judge(mesh: &Mesh) -> Result<Evidence> {
         .map(|violation: &Violation| format!("\n  {violation}"))
         .collect();
     bail!(Violated(format!("{} in all:{shown}", found.len())))
+}
+
+/// Whether this is the last schema that a registry registers for itself.
+fn is_own(record: &LogRecord) -> bool {
+    let key = record.key.as_deref().unwrap_or_default();
+    serde_json::from_slice::<Value>(key)
+        .is_ok_and(|key| key.get("subject").and_then(Value::as_str) == Some("mesh.audit-value"))
 }
 
 type Id = (String, i32);

@@ -158,7 +158,10 @@ fn writer_and_leader_die_together() {
                     tokio::time::sleep(Duration::from_millis(200)).await;
                 }
             }
-            if others.iter().all(|other| done.get(other).is_some_and(|done| *done >= 5)) {
+            if others
+                .iter()
+                .all(|other| done.get(other).is_some_and(|done| *done >= 5))
+            {
                 break;
             }
             anyhow::ensure!(Instant::now() < until, "nobody took over: {heard:?}");

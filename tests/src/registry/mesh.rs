@@ -16,7 +16,9 @@ use super::calls::{Client, by_id};
 use super::instance::Instance;
 use super::log::{Tail, read_whole};
 use crate::history::{self, Call, End, Recorder};
-use crate::oracle::{Evidence, LogRecord, Served, ServedVersion, Violation, elections, judge as verdict};
+use crate::oracle::{
+    Evidence, LogRecord, Served, ServedVersion, Violation, elections, judge as verdict,
+};
 
 /// How long recovery may take after everything is healed: a busy machine is no failure.
 const RECOVERY: Duration = Duration::from_secs(120);

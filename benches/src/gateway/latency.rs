@@ -8,8 +8,9 @@ use meshwork_kafka::{Admin, KafkaConfig};
 use meshwork_wire::Codec;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use super::frame::Request;
 use super::proxy::Proxy;
-use super::world::World;
+use super::world::{SEGMENT_BYTES, World};
 use super::{Case, Ladder, ROUNDS, Rung, load};
 use crate::table::{Line, Outcome, median, within};
 
@@ -36,7 +37,9 @@ const TRIMMED_WITHIN: Duration = Duration::from_secs(60);
 ///
 /// The broker deletes gigabytes at a time, which takes a core for a tenth of a second: at half load
 /// that is a queue behind any proxy, and none without one. So each run begins when the broker has
-/// just deleted and ends before it looks again.
+/// just deleted and ends before it looks again. And partitions of which the same number of bytes is
+/// asked from the same moment on fill their segments at the same moment, whereupon the broker begins
+/// all new ones at once: so each begins at another place in its segment.
 ///
 /// # Errors
 /// As [`super::run`].
@@ -53,15 +56,23 @@ pub(super) async fn added(ladder: &Ladder, connections: i32) -> Result<Vec<Line>
 
     const RUNGS: [Rung; 3] = [Rung::Direct, Rung::Pass, Rung::Observe];
     let admin = Admin::new(&KafkaConfig::new(ladder.world.bootstrap_servers()))?;
+    for rung in RUNGS {
+        spread(ladder, &case.requests(rung)?).await?;
+    }
+    let paced = async |rung: Rung| {
+        let address = ladder.address(rung).context("no such rung")?;
+        let times = load::paced(address, &case.requests(rung)?, rate, SPAN).await?;
+        trimmed(&admin, &case.topic(rung)?).await?;
+        anyhow::Ok(times)
+    };
+    // Not counted: from here on it is known when the broker deletes.
+    paced(Rung::Direct).await?;
     let mut all = RUNGS.map(|_| (Vec::new(), Vec::new()));
-    trimmed(&admin, &case.topic(Rung::Direct)?).await?;
     for _ in 0..ROUNDS {
         for (rung, (middle, slow)) in RUNGS.into_iter().zip(&mut all) {
-            let address = ladder.address(rung).context("no such rung")?;
-            let times = load::paced(address, &case.requests(rung)?, rate, SPAN).await?;
+            let times = paced(rung).await?;
             middle.push(within(&times, 0.5).context("no answer")?);
             slow.push(within(&times, 0.99).context("no answer")?);
-            trimmed(&admin, &case.topic(rung)?).await?;
         }
     }
     let [direct, pass, observe] = all.map(|(middle, slow)| (median(middle), median(slow)));
@@ -82,6 +93,15 @@ pub(super) async fn added(ladder: &Ladder, connections: i32) -> Result<Vec<Line>
         }
     };
     Ok(vec![line(Rung::Pass, pass), line(Rung::Observe, observe)])
+}
+
+/// Fills the first partition's segment by nothing, the last one's almost.
+async fn spread(ladder: &Ladder, requests: &[Request]) -> Result<()> {
+    for (n, request) in requests.iter().enumerate() {
+        let times = SEGMENT_BYTES / request.moved * n / requests.len();
+        load::times(ladder.broker, request, times).await?;
+    }
+    Ok(())
 }
 
 /// Waits until the broker has deleted what is over the limit of a topic that was just written to.

@@ -132,6 +132,26 @@ pub(super) async fn paced(
     Ok(times)
 }
 
+/// Sends a request so and so often, one after the other.
+///
+/// # Errors
+/// As [`full`].
+pub(super) async fn times(address: SocketAddr, request: &Request, times: usize) -> Result<()> {
+    let (read, mut write) = connect(address).await?.into_split();
+    let (owe, owed) = mpsc::channel(IN_FLIGHT - 1);
+    let sent = async {
+        // Ends when all is sent, so that no more is waited for.
+        let owe = owe;
+        for _ in 0..times {
+            owe.send(Instant::now()).await?;
+            write.write_all(&request.bytes).await?;
+        }
+        anyhow::Ok(())
+    };
+    tokio::try_join!(sent, receive(read, owed, |_| {}))?;
+    Ok(())
+}
+
 pub(super) async fn connect(address: SocketAddr) -> Result<TcpStream> {
     let stream = TcpStream::connect(address)
         .await

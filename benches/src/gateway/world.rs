@@ -22,6 +22,8 @@ use crate::{product, records};
 
 /// A partition for each connection.
 pub(super) const PARTITIONS: i32 = 16;
+/// Bytes of a segment: the broker begins another one when a partition has taken so many.
+pub(super) const SEGMENT_BYTES: usize = 16_000_000;
 /// A topic that is no product's.
 pub(super) const PLAIN: &str = "bench.plain";
 /// A topic that is no product's, for JSON.
@@ -114,8 +116,8 @@ impl World {
         for topic in topics {
             let new = NewTopic::new(topic, PARTITIONS)
                 .with("retention.ms", "-1")
-                .with("retention.bytes", "16000000")
-                .with("segment.bytes", "16000000")
+                .with("retention.bytes", SEGMENT_BYTES.to_string())
+                .with("segment.bytes", SEGMENT_BYTES.to_string())
                 .with("file.delete.delay.ms", "100");
             admin.create_topic(&new).await?;
         }

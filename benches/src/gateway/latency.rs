@@ -62,11 +62,10 @@ pub(super) async fn added(ladder: &Ladder, connections: i32) -> Result<Vec<Line>
     let paced = async |rung: Rung| {
         let address = ladder.address(rung).context("no such rung")?;
         let times = load::paced(address, &case.requests(rung)?, rate, SPAN).await?;
-        trimmed(&admin, &case.topic(rung)?).await?;
+        trimmed(ladder, &admin, rung, case).await?;
         anyhow::Ok(times)
     };
-    // Not counted: from here on it is known when the broker deletes.
-    paced(Rung::Direct).await?;
+    trimmed(ladder, &admin, Rung::Direct, case).await?;
     let mut all = RUNGS.map(|_| (Vec::new(), Vec::new()));
     for _ in 0..ROUNDS {
         for (rung, (middle, slow)) in RUNGS.into_iter().zip(&mut all) {
@@ -80,7 +79,7 @@ pub(super) async fn added(ladder: &Ladder, connections: i32) -> Result<Vec<Line>
         let (middle, slow) = (through.0 - direct.0, through.1 - direct.1);
         Line {
             name: format!(
-                "gateway: added at half load, {}, {}",
+                "gateway: added at half load, between deletions, {}, {}",
                 rung.name(),
                 case.name()
             ),
@@ -104,9 +103,13 @@ async fn spread(ladder: &Ladder, requests: &[Request]) -> Result<()> {
     Ok(())
 }
 
-/// Waits until the broker has deleted what is over the limit of a topic that was just written to.
-async fn trimmed(admin: &Admin, topic: &str) -> Result<()> {
-    let first = [(topic.to_owned(), 0)];
+/// Writes so much to a topic's first partition that there is something to delete, and waits until the
+/// broker has deleted it.
+async fn trimmed(ladder: &Ladder, admin: &Admin, rung: Rung, case: Case) -> Result<()> {
+    let requests = case.requests(rung)?;
+    let request = requests.first().context("no request")?;
+    let topic = case.topic(rung)?;
+    let first = [(topic.clone(), 0)];
     let start = async || -> Result<i64> {
         let starts = admin.start_offsets(&first).await?;
         starts
@@ -115,6 +118,9 @@ async fn trimmed(admin: &Admin, topic: &str) -> Result<()> {
             .context("no such partition")
     };
     let before = start().await?;
+    // What a topic keeps, and a segment more, so that its place in the segment stays.
+    let times = 3 * SEGMENT_BYTES / request.moved;
+    load::times(ladder.broker, request, times).await?;
     let until = Instant::now() + TRIMMED_WITHIN;
     while start().await? == before {
         ensure!(

@@ -338,9 +338,6 @@ fn throughput(small: bool) -> Result<Vec<Line>> {
                 lines.extend(ladder.case(case).await?);
             }
         }
-        if !small {
-            lines.push(performance::agrees(ladder).await?);
-        }
         if ladder.kroxylicious.is_none() {
             lines.push(Line {
                 name: "gateway: beside Kroxylicious".to_owned(),
@@ -365,6 +362,16 @@ pub fn run_latency() -> Result<Vec<Line>> {
         }
         lines.push(latency::memory(&ladder.world, dir).await?);
         Ok(lines)
+    })
+}
+
+/// Whether Kafka's own load says the same as ours.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_java() -> Result<Vec<Line>> {
+    with_ladder(Duration::from_secs(1), async |ladder, _| {
+        Ok(vec![performance::agrees(ladder).await?])
     })
 }
 

@@ -11,8 +11,10 @@ use super::{Case, Ladder, ROUNDS, Rung, world};
 use crate::java;
 use crate::table::{Line, Outcome, median};
 
-/// Records of a run: a few seconds.
-const RECORDS: u32 = 600_000;
+/// Records of a run that are counted: some ten seconds.
+const RECORDS: u32 = 2_000_000;
+/// Records before them, in which Java compiles what the rest runs on, with both cores.
+const WARM_UP: u32 = 1_000_000;
 /// How far apart the shares of direct may be.
 const APART: f64 = 0.1;
 
@@ -64,8 +66,9 @@ async fn load(tools: &std::path::Path, address: SocketAddr) -> Result<f64> {
         .arg(format!("{}/libs/*", tools.display()))
         .arg("org.apache.kafka.tools.ProducerPerformance")
         .args(["--topic", world::PLAIN, "--record-size", "1000"])
-        .args(["--num-records", &RECORDS.to_string()])
-        .args(["--throughput", "-1", "--producer-props"])
+        .args(["--num-records", &(WARM_UP + RECORDS).to_string()])
+        .args(["--warmup-records", &WARM_UP.to_string()])
+        .args(["--throughput", "-1", "--command-property"])
         .arg(format!("bootstrap.servers={address}"))
         .args(["acks=all", "batch.size=131072", "linger.ms=10"])
         .stdin(Stdio::null())
@@ -83,7 +86,7 @@ async fn load(tools: &std::path::Path, address: SocketAddr) -> Result<f64> {
         .with_context(|| format!("no rate in what ProducerPerformance says: {said}"))
 }
 
-/// Of the last line, which is about the whole run.
+/// Of the last line, which is about the records after those to warm up.
 fn records_a_second(said: &str) -> Option<f64> {
     let (before, _) = said
         .lines()
@@ -96,9 +99,9 @@ fn records_a_second(said: &str) -> Option<f64> {
 mod tests {
     #[test]
     fn the_rate_is_that_of_the_last_line() {
-        let said = "1 records sent, 5.0 records/sec (0.1 MB/sec), 1 ms avg latency.\n\
-            600000 records sent, 123456.789 records/sec (117.73 MB/sec), 12.30 ms avg latency, 99.00 ms max latency.\n";
-        assert_eq!(super::records_a_second(said), Some(123_456.789));
+        let said = "300000 records sent, 107991.360691 records/sec (102.99 MB/sec), 197.33 ms avg latency, 380.00 ms max latency.\n\
+            200000 steady state records sent, 127713.920817 records/sec (121.80 MB/sec), 199.06 ms avg latency.\n";
+        assert_eq!(super::records_a_second(said), Some(127_713.920_817));
         assert_eq!(super::records_a_second("nothing"), None);
     }
 }

@@ -13,6 +13,8 @@ mod apis;
 mod bad_input;
 #[path = "gateway/consumption.rs"]
 mod consumption;
+#[path = "gateway/crowd.rs"]
+mod crowd;
 #[path = "gateway/deadlines.rs"]
 mod deadlines;
 #[path = "gateway/enforce.rs"]

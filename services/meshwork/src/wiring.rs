@@ -2,6 +2,7 @@
 //! and directory, runs them, and drains. The only place that knows which roles there are.
 
 mod listeners;
+mod open_files;
 mod parts;
 
 use anyhow::Context as _;
@@ -72,6 +73,7 @@ pub(crate) async fn start(
         registry,
         http: freshness || lineage || catalog,
     };
+    open_files::raise(gateway.then_some(config.gateway.service.max_connections));
     let listeners = Listeners::bind(&config, needed).await?;
     let addresses = listeners.addresses(&config)?;
     if config.registry.url.is_none() {

@@ -13,6 +13,8 @@
 mod doctor;
 #[path = "commands/harness.rs"]
 mod harness;
+#[path = "commands/open_files.rs"]
+mod open_files;
 #[path = "commands/other_registries.rs"]
 mod other_registries;
 #[path = "commands/schema.rs"]

@@ -52,6 +52,10 @@ impl Builder {
             let place = match known {
                 Some(known) if !is_own => known,
                 _ => {
+                    let aliases = node.kind.aliases().iter();
+                    for name in aliases.chain(node.kind.name()) {
+                        self.spell(None, name.full())?;
+                    }
                     let id = self.add(Kind::Null, None)?;
                     self.slot_mut(id).node = node.clone();
                     added.push(id);

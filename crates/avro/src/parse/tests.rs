@@ -436,6 +436,39 @@ fn long_namespaces_before_many_names_are_refused() {
 }
 
 #[test]
+fn types_that_come_with_references_have_names_in_full_too() {
+    let limit = Limits::default().spelled_bytes;
+    let space = "n".repeat(100_000);
+    let defined =
+        |n: usize| format!(r#"{{"name":"f{n}","type":{{"type":"fixed","name":"F{n}","size":1}}}}"#);
+    let defined: Vec<String> = (0..90).map(defined).collect();
+    let aliases: Vec<String> = (0..90).map(|n| format!("\"a{n}\"")).collect();
+    for (fields, aliases) in [
+        (defined.join(","), String::new()),
+        (String::new(), aliases.join(",")),
+    ] {
+        // 9 MB each.
+        let large = |n: usize| {
+            let text = format!(
+                r#"{{"type":"record","name":"R","namespace":"{space}{n}","fields":[{fields}],"aliases":[{aliases}]}}"#
+            );
+            Arc::new(Schema::parse(&text).unwrap())
+        };
+        let references = [large(0), large(1)];
+        let parse = |count: usize| {
+            let options = ParseOptions {
+                references: &references[..count],
+                ..ParseOptions::default()
+            };
+            Schema::parse_with("\"int\"", &options)
+        };
+        assert!(parse(1).is_ok());
+        let fault = parse(2).unwrap_err().fault;
+        assert_eq!(fault, ParseFault::TooMuchSpelled(limit));
+    }
+}
+
+#[test]
 fn work_and_memory_are_bounded() {
     let long = format!("\"{}\"", "a".repeat(1 << 20));
     assert!(matches!(

@@ -67,7 +67,7 @@ pub struct RefusedRecord {
     /// Which of the batch, from 0.
     pub index: u32,
     /// Why. In words for as many as are told of it: the first 1,000 of a batch, and all that can go
-    /// to quarantine; the others have the reason alone.
+    /// to quarantine, 16 MiB at most; the others have the reason alone.
     pub refusal: Refusal,
     /// By which it is known again: [`meshwork_wire::RecordView::digest`].
     pub digest: u32,

@@ -10,7 +10,7 @@ use meshwork_wire::Header;
 
 use crate::framing::{SchemaRef, framed};
 use crate::policy::{KeyRule, OnUnavailable, ProductPolicy};
-use crate::reason::{Reason, Refusal};
+use crate::reason::{Reason, Refusal, TEXT_MAX};
 use crate::schemas::{CompiledSchema, Needed, SchemaLookup, Schemas};
 
 /// A record as it comes.
@@ -234,10 +234,10 @@ impl Checker {
                 format!("the key is null; it must be Avro of subject {subject}"),
             ));
         };
-        let in_key = |mut refusal: Refusal| {
-            refusal.detail = format!("key: {}", refusal.detail);
-            refusal.reason = Reason::Key;
-            refusal
+        let in_key = |refusal: Refusal| Refusal {
+            path: refusal.path,
+            at: refusal.at,
+            ..Refusal::new(Reason::Key, format!("key: {}", refusal.detail))
         };
         let framed = framed(key, record.headers.clone(), KEY_SCHEMA_ID).map_err(|error| {
             Lack::Refused(in_key(Refusal::new(Reason::Framing, error.to_string())))
@@ -302,7 +302,11 @@ fn look_up<S: Schemas + ?Sized>(
         ),
         SchemaLookup::Unusable(why) => refused(
             Reason::UnusableSchema,
-            format!("schema {schema} can't be used: {why}"),
+            format!(
+                "schema {schema} can't be used: {}",
+                why.get(..why.floor_char_boundary(TEXT_MAX))
+                    .unwrap_or_default()
+            ),
         ),
         SchemaLookup::NotLoaded => Lack::Load(needed()),
         SchemaLookup::Unavailable => Lack::Unavailable(needed()),

@@ -12,6 +12,10 @@ use crate::schemas::{Needed, Schemas};
 /// Most schemas that one batch may ask for at a time. A batch under more is loaded in steps.
 const NEEDED_MAX: usize = 16;
 
+/// Most bytes of refusals in words that are kept of one batch. 100,000 of those that honest schemas
+/// give fit; beyond it there is the reason alone.
+pub(super) const WORDS_MAX: usize = 16 << 20;
+
 /// Puts what was recorded in place of what was found. `Some` if it can't be followed.
 pub(super) fn follow(
     recorded: Recorded<'_>,
@@ -72,6 +76,7 @@ pub(super) fn check<S: Schemas + ?Sized>(
     facts.clear();
     let mut load: Vec<Needed> = Vec::new();
     let mut unavailable: Vec<Needed> = Vec::new();
+    let mut words = 0;
     for (index, record) in (0u32..).zip(records) {
         let record = record?;
         let seen = RecordIn {
@@ -86,7 +91,9 @@ pub(super) fn check<S: Schemas + ?Sized>(
                     Disposition::Quarantine => REMOVED_MAX,
                     Disposition::Reject | Disposition::Mark | Disposition::Pass => RECORD_ERRORS,
                 };
-                let refusal = if report.refused.len() < told {
+                let with_it = words + refusal.words();
+                let refusal = if report.refused.len() < told && with_it <= WORDS_MAX {
+                    words = with_it;
                     *refusal
                 } else {
                     Refusal::new(refusal.reason, String::new())

@@ -193,10 +193,11 @@ impl BatchPipeline {
         self.run_on(&batch, context, schemas)
     }
 
-    /// The schemas that have to be loaded before a batch can be walked, as far as one walk tells.
+    /// The schemas that have to be loaded before a batch can be walked, the first 16 of them. Tells
+    /// from what the records name alone.
     ///
     /// # Errors
-    /// Records that are none.
+    /// Records that are none, before as many are found.
     pub fn needed<S: Schemas + ?Sized>(
         &mut self,
         batch: &BatchView<'_>,
@@ -206,7 +207,7 @@ impl BatchPipeline {
             return Ok(Vec::new());
         }
         let records = batch.records(&mut self.decompressor, &self.limits)?;
-        let needed = judge::needed(&mut self.checker, records, schemas);
+        let needed = judge::needed(&self.checker, records, schemas);
         self.decompressor.release();
         needed
     }

@@ -149,6 +149,38 @@ impl Checker {
         }
     }
 
+    /// The schemas that a record's value and key name and that [`Self::check`] would look up, each with
+    /// the subject that it is to be of. Nothing is looked up, and no datum looked at.
+    pub(crate) fn named<'a, H>(&self, record: &RecordIn<'a, H>) -> [Option<(&str, SchemaRef)>; 2]
+    where
+        H: Iterator<Item = Header<'a>> + Clone,
+    {
+        let policy = &self.policy;
+        if policy.status == ProductStatus::Retired {
+            return [None, None];
+        }
+        let value = record
+            .value
+            .map(|value| framed(value, record.headers.clone(), VALUE_SCHEMA_ID));
+        let value = match value {
+            Some(Ok(framed)) => Some((policy.value_subject.as_str(), framed.schema)),
+            None if policy.tombstones => None,
+            // It is refused, and its key not looked at.
+            None | Some(Err(_)) => return [None, None],
+        };
+        let key = match (&policy.key, record.key) {
+            (KeyRule::Avro { subject }, Some(key))
+                if policy.enforcement != EnforcementMode::Off =>
+            {
+                framed(key, record.headers.clone(), KEY_SCHEMA_ID)
+                    .ok()
+                    .map(|framed| (subject.as_str(), framed.schema))
+            }
+            _ => None,
+        };
+        [value, key]
+    }
+
     #[inline]
     fn check_value<'a, S, H>(&mut self, schemas: &S, record: &RecordIn<'a, H>) -> Check
     where

@@ -7,7 +7,7 @@ use super::{BatchOutcome, BatchReport, REMOVED_MAX, Recorded, RefusedRecord, Wal
 use crate::check::{Check, Checker, Disposition, Facts, RecordIn};
 use crate::policy::ProductPolicy;
 use crate::reason::{Reason, Refusal};
-use crate::schemas::{Needed, Schemas};
+use crate::schemas::{Needed, SchemaLookup, Schemas};
 
 /// Most schemas that one batch may ask for at a time. A batch under more is loaded in steps.
 const NEEDED_MAX: usize = 16;
@@ -130,13 +130,16 @@ pub(super) fn check<S: Schemas + ?Sized>(
     Ok(outcome)
 }
 
-/// The schemas that have to be loaded first.
+/// The schemas that have to be loaded first, as far as there is room for them: what is in the records
+/// beyond that, and whether they are records at all, is not looked at.
 pub(super) fn needed<S: Schemas + ?Sized>(
-    checker: &mut Checker,
+    checker: &Checker,
     records: Records<'_>,
     schemas: &S,
 ) -> Result<Vec<Needed>, WalkError> {
     let mut load = Vec::new();
+    // Of values and of keys: a run of records under one schema is asked for once.
+    let mut last = [None, None];
     for record in records {
         let record = record?;
         let seen = RecordIn {
@@ -144,8 +147,18 @@ pub(super) fn needed<S: Schemas + ?Sized>(
             value: record.value,
             headers: record.headers.iter(),
         };
-        if let Check::Load(needed) = checker.check(schemas, &seen) {
-            add(&mut load, *needed);
+        for (last, named) in last.iter_mut().zip(checker.named(&seen)) {
+            let Some((subject, schema)) = named.filter(|(_, schema)| *last != Some(*schema)) else {
+                continue;
+            };
+            *last = Some(schema);
+            if matches!(schemas.look_up(subject, schema), SchemaLookup::NotLoaded) {
+                let subject = subject.to_owned();
+                add(&mut load, Needed { schema, subject });
+            }
+        }
+        if load.len() >= NEEDED_MAX {
+            break;
         }
     }
     Ok(load)

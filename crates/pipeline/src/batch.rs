@@ -27,7 +27,8 @@ const FACTS_KEPT: usize = 64 * 1024;
 /// Bytes of records that there is room for between batches, as in [`Decompressor::KEPT_BYTES`].
 const BODY_KEPT: usize = 4 * 1024 * 1024;
 
-/// Why a batch can't be walked. The broker's answer is `CORRUPT_MESSAGE`.
+/// Why a batch can't be walked. The answer is `RECORD_LIST_TOO_LARGE` where it has more bytes or
+/// records than are taken, and `CORRUPT_MESSAGE` otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WalkError {

@@ -17,6 +17,7 @@ pub mod validator;
 pub use compatibility::{CompatibilityLevel, Incompatibility, IncompatibilityKind};
 pub use guid::{Guid, InvalidGuid, Metadata, Reference, Rule, RuleSet, guid};
 pub use json::{Json, JsonError, JsonFault, JsonLimits, Number, write_string};
+pub use memory::Footprint;
 pub use parse::{Limits, ParseError, ParseFault, ParseOptions};
 pub use schema::{
     Enum, Field, Fixed, Kind, LogicalType, Name, Node, NodeId, Order, Record, Schema, Strictness,

@@ -1,5 +1,9 @@
 //! How much memory a schema takes: a few bytes of text may name much.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
 use crate::json::{Json, Number};
 use crate::schema::{Field, Kind, Name, Node, Schema};
 
@@ -104,9 +108,40 @@ impl Schema {
     }
 }
 
+/// The memory that schemas take with all that they were parsed with, directly or not, which they keep:
+/// each counts once, whoever refers to it.
+#[derive(Debug, Default)]
+pub struct Footprint {
+    /// By address. A schema that is here is kept, so that no other takes its place in memory.
+    counted: HashMap<usize, Schema>,
+    bytes: usize,
+}
+
+impl Footprint {
+    /// Counts a schema and what it refers to.
+    pub fn add(&mut self, schema: &Schema) {
+        let mut open = vec![schema];
+        while let Some(schema) = open.pop() {
+            let address = Arc::as_ptr(&schema.inner).addr();
+            if let Entry::Vacant(place) = self.counted.entry(address) {
+                place.insert(schema.clone());
+                self.bytes = self.bytes.saturating_add(schema.memory_bytes());
+                open.extend(schema.references().iter().map(AsRef::as_ref));
+            }
+        }
+    }
+
+    /// About how much they take, bytes.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ParseOptions;
 
     fn memory(text: &str) -> usize {
         Schema::parse(text).expect("parses").memory_bytes()
@@ -132,5 +167,37 @@ mod tests {
         let record = format!(r#"{{"type":"record","name":"R","fields":[{fields}]}}"#);
         let each = size_of::<Field>() + 3 * size_of::<Node>() + 100;
         assert!(memory(&record) >= least + 100 * each);
+    }
+    #[test]
+    fn what_a_schema_refers_to_counts_once() {
+        let parse = |text: &str, references: &[Arc<Schema>]| {
+            let options = ParseOptions {
+                references,
+                ..ParseOptions::default()
+            };
+            Arc::new(Schema::parse_with(text, &options).expect("parses"))
+        };
+        let note = "n".repeat(100_000);
+        let fixed = format!(r#"{{"type":"fixed","name":"F","size":1,"note":"{note}"}}"#);
+        let large = parse(&fixed, &[]);
+        let bytes = |schemas: &[&Schema]| {
+            let mut all = Footprint::default();
+            schemas.iter().for_each(|schema| all.add(schema));
+            all.bytes()
+        };
+        let user = |name: &str, references: &[Arc<Schema>]| {
+            let text = format!(r#"{{"type":"record","name":"{name}","fields":[]}}"#);
+            parse(&text, references)
+        };
+        let a = user("A", &[Arc::clone(&large)]);
+        let b = user("B", &[Arc::clone(&a), Arc::clone(&large)]);
+        let least = bytes(&[&large]);
+        assert_eq!(least, large.memory_bytes());
+        for both in [bytes(&[&b]), bytes(&[&b, &a, &b])] {
+            assert_eq!(both, least + a.memory_bytes() + b.memory_bytes());
+        }
+        assert!(a.memory_bytes() + b.memory_bytes() < least / 10);
+        // The same text, and another schema.
+        assert_eq!(bytes(&[&large, &parse(&fixed, &[])]), 2 * least);
     }
 }

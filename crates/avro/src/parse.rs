@@ -51,7 +51,8 @@ pub struct Limits {
     /// Bytes of a fixed. The default is Java's greatest array, 2^31 − 9. Nothing of that size is
     /// allocated for a schema; a validator only compares it with what a datum has left.
     pub fixed_bytes: u32,
-    /// Bytes of names in full, wherever a type or an alias is named, and of the texts of references.
+    /// Bytes of names in full, wherever a type or an alias is named, and of the texts of references
+    /// with the types that come with them.
     /// A namespace is written once and stands before every name within it, so that the text's size
     /// bounds them by its square only. The default is 16 MiB, sixteen of the longest texts; honest
     /// schemas stay below a tenth of one.

@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use crate::json::Json;
 
@@ -39,6 +40,9 @@ pub(crate) struct Inner {
     pub(crate) strictness: Strictness,
     /// The named types that its own text defines, in the order of their definition.
     pub(crate) defined: Vec<NodeId>,
+    /// A new schema has been parsed with it since, and so it and its references were found to be as
+    /// strict.
+    pub(crate) reads_strictly: AtomicBool,
 }
 
 /// How strictly a schema's text is read.

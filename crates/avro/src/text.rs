@@ -6,6 +6,9 @@ mod interchange;
 mod normal;
 mod stored;
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 pub(crate) use normal::java_order;
 
 use crate::schema::{Name, NodeId, Schema};
@@ -62,22 +65,18 @@ impl Schema {
     /// The full names of the schemas that it refers to, directly or not.
     fn reference_names(&self) -> Vec<String> {
         let mut names = Vec::new();
-        let mut open: Vec<&Schema> = self.references().iter().map(AsRef::as_ref).collect();
-        let mut left = MAX_REFERENCES;
+        let mut open: Vec<&Arc<Schema>> = self.references().iter().collect();
+        // Each is followed once, or the ways through a lattice of references would have no end.
+        let mut followed = HashSet::new();
         while let Some(schema) = open.pop() {
+            if !followed.insert(Arc::as_ptr(&schema.inner)) {
+                continue;
+            }
             // An unnamed type goes by its word in Java, and so hides a type of that name.
             let kind = &schema.node(schema.root()).kind;
             names.push(kind.name().map_or(kind.type_name(), Name::full).to_owned());
-            if left == 0 {
-                break;
-            }
-            left -= 1;
-            open.extend(schema.references().iter().map(AsRef::as_ref));
+            open.extend(schema.references());
         }
         names
     }
 }
-
-/// Paths through references that are followed when their names are collected: many times what
-/// registries see, so that a lattice of references can't take for ever.
-const MAX_REFERENCES: usize = 10_000;

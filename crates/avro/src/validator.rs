@@ -34,6 +34,10 @@ pub const MAX_DEPTH: u32 = 64;
 /// bytes can claim 2^63 of them, and whoever decodes them pays for each.
 pub const MAX_EMPTY_ITEMS: u64 = 100_000;
 
+/// Longest path of a [`Fault`], bytes. A batch may have many faults, and names in a schema may be as
+/// long as its text.
+pub const MAX_PATH: usize = 1_024;
+
 /// A schema compiled for validating data. Cheap to share behind an `Arc`.
 #[derive(Clone, Debug)]
 pub struct Validator {
@@ -56,7 +60,8 @@ pub struct Valid {
 pub struct Fault {
     /// JSON pointer (RFC 6901) to the value: field names, positions in arrays,
     /// keys of maps. Unions add nothing, as in the plain JSON form; a fault in a
-    /// map's key is one of the map. Empty for the datum as a whole.
+    /// map's key is one of the map. Empty for the datum as a whole. What is longer than
+    /// [`MAX_PATH`] is cut.
     pub path: String,
     /// The byte, from the start of the datum, where the faulty value begins; for
     /// text, its first byte that is not UTF-8.

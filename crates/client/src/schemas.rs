@@ -20,6 +20,9 @@ const UNAVAILABLE_FOR: Duration = Duration::from_secs(1);
 const REFERENCE_DEPTH: usize = 16;
 /// Referenced schemas in all.
 const REFERENCES_MAX: usize = 256;
+/// Memory of their graphs, which are all held until the schema is read, bytes: many times what 256 of
+/// 200 fields take.
+const REFERENCED_BYTES_MAX: usize = 64 << 20;
 
 /// Compiled schemas by subject, bounded. Share it behind an `Arc`.
 #[derive(Debug)]
@@ -213,8 +216,32 @@ pub async fn parse_stored(
     text: &str,
     references: &[Reference],
 ) -> Result<Result<Schema, String>, RegistryClientError> {
-    let mut left = REFERENCES_MAX;
+    let mut left = Left {
+        schemas: REFERENCES_MAX,
+        bytes: REFERENCED_BYTES_MAX,
+    };
     parse_at(registry, text, references, REFERENCE_DEPTH, &mut left).await
+}
+
+/// What may still be referred to.
+struct Left {
+    schemas: usize,
+    bytes: usize,
+}
+
+impl Left {
+    /// # Errors
+    /// Together they are too large.
+    fn hold(&mut self, schema: &Schema) -> Result<(), String> {
+        let left = self.bytes.checked_sub(schema.memory_bytes());
+        self.bytes = left.ok_or_else(|| {
+            format!(
+                "the schemas that it refers to take more than {} MiB of memory",
+                REFERENCED_BYTES_MAX >> 20
+            )
+        })?;
+        Ok(())
+    }
 }
 
 async fn parse_at(
@@ -222,16 +249,16 @@ async fn parse_at(
     text: &str,
     references: &[Reference],
     depth: usize,
-    left: &mut usize,
+    left: &mut Left,
 ) -> Result<Result<Schema, String>, RegistryClientError> {
     let mut parsed = Vec::with_capacity(references.len().min(REFERENCES_MAX));
     for reference in references {
-        if depth == 0 || *left == 0 {
+        if depth == 0 || left.schemas == 0 {
             return Ok(Err(format!(
                 "it refers to more than {REFERENCES_MAX} schemas, or more than {REFERENCE_DEPTH} deep"
             )));
         }
-        *left -= 1;
+        left.schemas -= 1;
         let found = registry
             .version(&reference.subject, reference.version)
             .await?;
@@ -248,10 +275,14 @@ async fn parse_at(
             depth - 1,
             left,
         ));
-        match inner.await? {
-            Ok(schema) => parsed.push(Arc::new(schema)),
+        let schema = match inner.await? {
+            Ok(schema) => schema,
             Err(why) => return Ok(Err(format!("in {}: {why}", reference.name))),
+        };
+        if let Err(why) = left.hold(&schema) {
+            return Ok(Err(why));
         }
+        parsed.push(Arc::new(schema));
     }
     let options = ParseOptions {
         references: &parsed,
@@ -294,5 +325,22 @@ mod tests {
         let mut one = entries(1, 0);
         make_room(&mut one, 1);
         assert!(one.is_empty());
+    }
+    #[test]
+    fn schemas_that_are_referred_to_have_room_together() {
+        let numbers = "1,".repeat(300_000);
+        let text = format!(r#"{{"type":"fixed","name":"F","size":1,"note":[{numbers}1]}}"#);
+        let large = Schema::parse(&text).unwrap();
+        let mut left = Left {
+            schemas: REFERENCES_MAX,
+            bytes: REFERENCED_BYTES_MAX,
+        };
+        let fit = REFERENCED_BYTES_MAX / large.memory_bytes();
+        assert!((2..20).contains(&fit));
+        for _ in 0..fit {
+            left.hold(&large).unwrap();
+        }
+        let why = left.hold(&large).unwrap_err();
+        assert!(why.contains("64 MiB"), "{why}");
     }
 }

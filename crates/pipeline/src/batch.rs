@@ -27,7 +27,8 @@ const FACTS_KEPT: usize = 64 * 1024;
 /// Bytes of records that there is room for between batches, as in [`Decompressor::KEPT_BYTES`].
 const BODY_KEPT: usize = 4 * 1024 * 1024;
 
-/// Why a batch can't be walked. The broker's answer is `CORRUPT_MESSAGE`.
+/// Why a batch can't be walked. The answer is `RECORD_LIST_TOO_LARGE` where it has more bytes or
+/// records than are taken, and `CORRUPT_MESSAGE` otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WalkError {
@@ -67,7 +68,7 @@ pub struct RefusedRecord {
     /// Which of the batch, from 0.
     pub index: u32,
     /// Why. In words for as many as are told of it: the first 1,000 of a batch, and all that can go
-    /// to quarantine; the others have the reason alone.
+    /// to quarantine, 16 MiB at most; the others have the reason alone.
     pub refusal: Refusal,
     /// By which it is known again: [`meshwork_wire::RecordView::digest`].
     pub digest: u32,
@@ -193,10 +194,11 @@ impl BatchPipeline {
         self.run_on(&batch, context, schemas)
     }
 
-    /// The schemas that have to be loaded before a batch can be walked, as far as one walk tells.
+    /// The schemas that have to be loaded before a batch can be walked, the first 16 of them. Tells
+    /// from what the records name alone.
     ///
     /// # Errors
-    /// Records that are none.
+    /// Records that are none, before as many are found.
     pub fn needed<S: Schemas + ?Sized>(
         &mut self,
         batch: &BatchView<'_>,
@@ -206,7 +208,7 @@ impl BatchPipeline {
             return Ok(Vec::new());
         }
         let records = batch.records(&mut self.decompressor, &self.limits)?;
-        let needed = judge::needed(&mut self.checker, records, schemas);
+        let needed = judge::needed(&self.checker, records, schemas);
         self.decompressor.release();
         needed
     }

@@ -10,7 +10,7 @@ use meshwork_wire::Header;
 
 use crate::framing::{SchemaRef, framed};
 use crate::policy::{KeyRule, OnUnavailable, ProductPolicy};
-use crate::reason::{Reason, Refusal};
+use crate::reason::{Reason, Refusal, TEXT_MAX};
 use crate::schemas::{CompiledSchema, Needed, SchemaLookup, Schemas};
 
 /// A record as it comes.
@@ -149,6 +149,38 @@ impl Checker {
         }
     }
 
+    /// The schemas that a record's value and key name and that [`Self::check`] would look up, each with
+    /// the subject that it is to be of. Nothing is looked up, and no datum looked at.
+    pub(crate) fn named<'a, H>(&self, record: &RecordIn<'a, H>) -> [Option<(&str, SchemaRef)>; 2]
+    where
+        H: Iterator<Item = Header<'a>> + Clone,
+    {
+        let policy = &self.policy;
+        if policy.status == ProductStatus::Retired {
+            return [None, None];
+        }
+        let value = record
+            .value
+            .map(|value| framed(value, record.headers.clone(), VALUE_SCHEMA_ID));
+        let value = match value {
+            Some(Ok(framed)) => Some((policy.value_subject.as_str(), framed.schema)),
+            None if policy.tombstones => None,
+            // It is refused, and its key not looked at.
+            None | Some(Err(_)) => return [None, None],
+        };
+        let key = match (&policy.key, record.key) {
+            (KeyRule::Avro { subject }, Some(key))
+                if policy.enforcement != EnforcementMode::Off =>
+            {
+                framed(key, record.headers.clone(), KEY_SCHEMA_ID)
+                    .ok()
+                    .map(|framed| (subject.as_str(), framed.schema))
+            }
+            _ => None,
+        };
+        [value, key]
+    }
+
     #[inline]
     fn check_value<'a, S, H>(&mut self, schemas: &S, record: &RecordIn<'a, H>) -> Check
     where
@@ -234,10 +266,10 @@ impl Checker {
                 format!("the key is null; it must be Avro of subject {subject}"),
             ));
         };
-        let in_key = |mut refusal: Refusal| {
-            refusal.detail = format!("key: {}", refusal.detail);
-            refusal.reason = Reason::Key;
-            refusal
+        let in_key = |refusal: Refusal| Refusal {
+            path: refusal.path,
+            at: refusal.at,
+            ..Refusal::new(Reason::Key, format!("key: {}", refusal.detail))
         };
         let framed = framed(key, record.headers.clone(), KEY_SCHEMA_ID).map_err(|error| {
             Lack::Refused(in_key(Refusal::new(Reason::Framing, error.to_string())))
@@ -302,7 +334,11 @@ fn look_up<S: Schemas + ?Sized>(
         ),
         SchemaLookup::Unusable(why) => refused(
             Reason::UnusableSchema,
-            format!("schema {schema} can't be used: {why}"),
+            format!(
+                "schema {schema} can't be used: {}",
+                why.get(..why.floor_char_boundary(TEXT_MAX))
+                    .unwrap_or_default()
+            ),
         ),
         SchemaLookup::NotLoaded => Lack::Load(needed()),
         SchemaLookup::Unavailable => Lack::Unavailable(needed()),

@@ -8,9 +8,6 @@ use meshwork_wire::Header;
 
 use crate::reason::Refusal;
 
-/// Longest detail or path in a header, in bytes: they quote names from schemas, which may be long.
-const TEXT_MAX: usize = 1024;
-
 /// What the value in quarantine is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QuarantineFormat {
@@ -47,17 +44,12 @@ impl QuarantineHeaders {
         producer: &str,
         format: QuarantineFormat,
     ) -> Self {
-        let cut = |text: &str| {
-            text.get(..text.floor_char_boundary(TEXT_MAX))
-                .unwrap_or_default()
-                .to_owned()
-        };
         let mut all = vec![
             (REASON, refusal.reason.code().to_owned()),
-            (DETAIL, cut(&refusal.detail)),
+            (DETAIL, refusal.detail.clone()),
         ];
         if let Some(path) = &refusal.path {
-            all.push((PATH, cut(path)));
+            all.push((PATH, path.clone()));
         }
         if let Some(at) = refusal.at {
             all.push((AT, at.to_string()));

@@ -2,6 +2,12 @@
 
 use std::fmt;
 
+use meshwork_avro::validator::MAX_PATH;
+
+/// Longest detail or path, bytes: they quote names from schemas, which may be long, and a batch may
+/// have many refusals.
+pub(crate) const TEXT_MAX: usize = MAX_PATH;
+
 /// The kinds of refusal. Codes never change their meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -69,21 +75,22 @@ impl fmt::Display for Reason {
 pub struct Refusal {
     /// What kind.
     pub reason: Reason,
-    /// In words.
+    /// In words, 1,024 bytes at most.
     pub detail: String,
-    /// JSON pointer into the value, where that is known; empty: the value as a whole.
+    /// JSON pointer into the value, where that is known, cut at 1,024 bytes; empty: the value as a
+    /// whole.
     pub path: Option<String>,
     /// Byte of the datum (without its frame), or of the key, where it goes wrong.
     pub at: Option<usize>,
 }
 
 impl Refusal {
-    /// Without a place.
+    /// Without a place. A detail that is too long is cut.
     #[must_use]
     pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
         Self {
             reason,
-            detail: detail.into(),
+            detail: cut(detail.into()),
             path: None,
             at: None,
         }
@@ -96,12 +103,25 @@ impl Refusal {
         self
     }
 
-    /// At a path.
+    /// At a path. One that is too long is cut.
     #[must_use]
     pub fn path(mut self, path: impl Into<String>) -> Self {
-        self.path = Some(path.into());
+        self.path = Some(cut(path.into()));
         self
     }
+
+    /// Bytes of its words.
+    pub(crate) fn words(&self) -> usize {
+        self.detail.len() + self.path.as_ref().map_or(0, String::len)
+    }
+}
+
+fn cut(mut text: String) -> String {
+    if text.len() > TEXT_MAX {
+        text.truncate(text.floor_char_boundary(TEXT_MAX));
+        text.shrink_to_fit();
+    }
+    text
 }
 
 struct Place<'a> {
@@ -134,6 +154,16 @@ mod tests {
                 .iter()
                 .all(|c| c.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'))
         );
+    }
+
+    #[test]
+    fn long_words_are_cut_between_letters() {
+        let long = format!("x{}", "ö".repeat(5_000));
+        let refusal = Refusal::new(Reason::Datum, long.as_str()).path(long.as_str());
+        let cut = format!("x{}", "ö".repeat(511));
+        assert_eq!(refusal.detail, cut);
+        assert_eq!(refusal.path, Some(cut));
+        assert!(refusal.detail.capacity() <= TEXT_MAX);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use meshwork_model::text::with_causes;
-use meshwork_tls::{FileError, Named, certificates, pair};
+use meshwork_tls::{FileError, Named, certificates, identity_pem};
 use reqwest::{Certificate, ClientBuilder, Identity};
 
 use crate::config::RegistryClientConfig;
@@ -62,12 +62,7 @@ fn authorities(file: &Named) -> Result<Vec<Certificate>, RegistryClientError> {
 }
 
 fn identity(certificate: &Named, key: &Named) -> Result<Identity, RegistryClientError> {
-    let (mut pem, secret) = (certificate.read()?, key.read()?);
-    // That they are what they should be and belong together; the HTTP client would say no more
-    // than that something in them is wrong.
-    pair((certificate, &pem), (key, &secret))?;
-    pem.push(b'\n');
-    pem.extend_from_slice(&secret);
+    let pem = identity_pem((certificate, &certificate.read()?), (key, &key.read()?))?;
     let unfit = |e: reqwest::Error| FileError::Pair {
         certificate: certificate.file.clone(),
         key: key.file.clone(),

@@ -156,11 +156,6 @@ impl Link {
         self.set(Way::Cut, true);
     }
 
-    /// Ends all connections; those that come pass.
-    pub fn tear(&self) {
-        self.set(Way::Open, true);
-    }
-
     /// Nothing passes in either direction until it is mended, no end of a connection either; then
     /// comes what was on its way. Connections that are made meanwhile hear nothing.
     pub fn hold(&self) {

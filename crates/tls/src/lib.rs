@@ -11,6 +11,6 @@ mod subject;
 pub use client::client_config;
 pub use error::FileError;
 pub use files::{File, Look, Named, Reloaded};
-pub use pem::{certificates, pair};
+pub use pem::{certificates, identity_pem};
 pub use server::{ClientCertificates, server_config};
 pub use subject::{common_name, distinguished_name};

@@ -36,7 +36,7 @@ pub fn certificates(
 ///
 /// # Errors
 /// A file that does not hold what it should, or a key of another certificate.
-pub fn pair(certificate: File<'_>, key: File<'_>) -> Result<CertifiedKey, FileError> {
+pub(crate) fn pair(certificate: File<'_>, key: File<'_>) -> Result<CertifiedKey, FileError> {
     let chain = certificates(certificate.0, certificate.1)?;
     if chain.len() > MAX_CHAIN {
         return Err(certificate.0.wrong(
@@ -53,6 +53,17 @@ pub fn pair(certificate: File<'_>, key: File<'_>) -> Result<CertifiedKey, FileEr
         key: key.0.file.clone(),
         why: error.to_string(),
     })
+}
+
+/// A certificate and its key, each a file and its bytes, in one text of PEM, as HTTP clients want them.
+/// What is wrong with them is said of the file that it is in.
+///
+/// # Errors
+/// A file that does not hold what it should, or a key of another certificate.
+pub fn identity_pem(certificate: File<'_>, key: File<'_>) -> Result<Vec<u8>, FileError> {
+    pair(certificate, key)?;
+    // The first may end without one.
+    Ok([certificate.1, b"\n", key.1].concat())
 }
 
 /// What signs, verifies and encrypts.

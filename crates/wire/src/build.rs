@@ -118,12 +118,6 @@ impl BatchBuilder {
         self.body.shrink_to(bytes);
     }
 
-    /// Bytes of records that there is room for without asking for more.
-    #[must_use]
-    pub const fn capacity(&self) -> usize {
-        self.body.capacity()
-    }
-
     /// Records so far.
     #[must_use]
     pub const fn len(&self) -> i32 {

@@ -193,12 +193,6 @@ impl Decompressor {
         self.blocks.clear();
     }
 
-    /// Bytes that there is room for without asking for more.
-    #[must_use]
-    pub const fn capacity(&self) -> usize {
-        self.buffer.capacity()
-    }
-
     /// What was unpacked last.
     #[must_use]
     pub fn unpacked(&self) -> &[u8] {

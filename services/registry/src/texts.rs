@@ -1,10 +1,10 @@
-//! Schema texts made into graphs, with the schemas they refer to. Bounded: depth and number of
+//! Schema texts made into graphs, with the schemas they refer to. Bounded: depth, number and memory of
 //! references, and how much of graphs is kept.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
-use meshwork_avro::{Guid, ParseOptions, Schema, Strictness, guid};
+use meshwork_avro::{Footprint, Guid, ParseOptions, Schema, Strictness, guid};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
@@ -16,6 +16,10 @@ use crate::subject::Subject;
 
 /// Memory for graphs, bytes. A 200-field record takes about 50 KiB.
 const KEPT_BYTES: u64 = 64 << 20;
+
+/// Graphs that are expected at a time. The cache is in parts of no fewer than 32, so in four: what an
+/// entry has to fit into is 16 MiB, on a machine with many cores too.
+const KEPT_GRAPHS: usize = 128;
 
 /// Digests kept, of 32 bytes and their key each.
 const KEPT_DIGESTS: usize = 65_536;
@@ -32,13 +36,16 @@ const MAX_DEPTH: usize = 64;
 /// Referenced schemas, direct and indirect, of one schema.
 const MAX_REFERENCED: usize = 1_000;
 
+/// Memory of their graphs, which are all held while it is read, bytes: 1,000 records of 200 fields.
+const MAX_REFERENCED_BYTES: usize = 64 << 20;
+
 /// By context and GUID: the text, and what its references name there.
 type ByContent = (Box<str>, Guid);
 
 #[derive(Clone, Debug)]
 struct Graph {
     schema: Arc<Schema>,
-    /// As the graph itself counts: the types of references are in it too.
+    /// With the schemas that it refers to: it keeps them, though they may be entries no longer.
     bytes: usize,
 }
 
@@ -136,7 +143,7 @@ pub struct Digest {
 impl Default for Texts {
     fn default() -> Self {
         Self {
-            parsed: Cache::with_weighter(4_096, KEPT_BYTES, Bytes),
+            parsed: Cache::with_weighter(KEPT_GRAPHS, KEPT_BYTES, Bytes),
             digests: Cache::new(KEPT_DIGESTS),
         }
     }
@@ -144,9 +151,39 @@ impl Default for Texts {
 
 /// How far references have been followed.
 struct Followed<'a> {
-    path: Vec<(Subject, i32)>,
+    depth: usize,
     seen: BTreeSet<(Subject, i32)>,
+    /// What was come by: read once, however many ways lead to it.
+    graphs: HashMap<ByContent, Arc<Schema>>,
+    /// The memory of all that.
+    held: Footprint,
     state: &'a State<'a>,
+}
+
+impl<'a> Followed<'a> {
+    fn none(state: &'a State<'a>) -> Self {
+        Self {
+            depth: 0,
+            seen: BTreeSet::new(),
+            graphs: HashMap::new(),
+            held: Footprint::default(),
+            state,
+        }
+    }
+
+    /// # Errors
+    /// 42201: together they are too large.
+    fn hold(&mut self, key: ByContent, schema: &Arc<Schema>) -> Result<(), Refusal> {
+        self.held.add(schema);
+        if self.held.bytes() > MAX_REFERENCED_BYTES {
+            return Err(Refusal::invalid_schema(format_args!(
+                "the schemas that it refers to take more than {} MiB of memory, refer to fewer or to smaller ones",
+                MAX_REFERENCED_BYTES >> 20
+            )));
+        }
+        self.graphs.insert(key, Arc::clone(schema));
+        Ok(())
+    }
 }
 
 impl Texts {
@@ -162,11 +199,7 @@ impl Texts {
         references: &[Reference],
         strictness: Strictness,
     ) -> Result<Arc<NewText>, Refusal> {
-        let mut followed = Followed {
-            path: Vec::new(),
-            seen: BTreeSet::new(),
-            state,
-        };
+        let mut followed = Followed::none(state);
         let referenced = self.referenced(&mut followed, subject, references)?;
         let options = ParseOptions {
             references: &referenced,
@@ -194,12 +227,7 @@ impl Texts {
         subject: &Subject,
         version: &VersionRow,
     ) -> Result<Arc<Schema>, Refusal> {
-        let mut followed = Followed {
-            path: Vec::new(),
-            seen: BTreeSet::new(),
-            state,
-        };
-        self.stored_within(&mut followed, subject, version)
+        self.stored_within(&mut Followed::none(state), subject, version)
     }
 
     /// The graph of a content of a context, taken as it is.
@@ -212,15 +240,10 @@ impl Texts {
         subject: &Subject,
         content: &Content,
     ) -> Result<Arc<Schema>, Refusal> {
-        let mut followed = Followed {
-            path: Vec::new(),
-            seen: BTreeSet::new(),
-            state,
-        };
         let key = key(subject, &content.guid);
         match self.parsed.get(&key) {
             Some(graph) => Ok(graph.schema),
-            None => self.parse_stored(&mut followed, subject, content, key),
+            None => self.parse_stored(&mut Followed::none(state), subject, content, key),
         }
     }
 
@@ -302,9 +325,11 @@ impl Texts {
         let schema = Schema::parse_with(&content.text, &options)
             .map(Arc::new)
             .map_err(Refusal::invalid_schema)?;
+        let mut all = Footprint::default();
+        all.add(&schema);
         let graph = Graph {
             schema: Arc::clone(&schema),
-            bytes: schema.memory_bytes(),
+            bytes: all.bytes(),
         };
         self.parsed.insert(key, graph);
         Ok(schema)
@@ -327,7 +352,7 @@ impl Texts {
                 ))
             })?;
             followed.seen.insert(place.clone());
-            if followed.path.len() >= MAX_DEPTH || followed.seen.len() > MAX_REFERENCED {
+            if followed.depth >= MAX_DEPTH || followed.seen.len() > MAX_REFERENCED {
                 return Err(Refusal::new(
                     Code::InvalidSchema,
                     format!(
@@ -335,10 +360,19 @@ impl Texts {
                     ),
                 ));
             }
-            followed.path.push(place.clone());
-            let graph = self.stored_within(followed, &place.0, &version);
-            followed.path.pop();
-            graphs.push(graph?);
+            let key = key(&place.0, &version.guid);
+            let graph = match followed.graphs.get(&key) {
+                Some(graph) => Arc::clone(graph),
+                None => {
+                    followed.depth += 1;
+                    let graph = self.stored_within(followed, &place.0, &version);
+                    followed.depth -= 1;
+                    let graph = graph?;
+                    followed.hold(key, &graph)?;
+                    graph
+                }
+            };
+            graphs.push(graph);
         }
         Ok(graphs)
     }
@@ -347,3 +381,6 @@ impl Texts {
 fn key(subject: &Subject, guid: &Guid) -> ByContent {
     (subject.context().into(), *guid)
 }
+
+#[cfg(test)]
+mod tests;

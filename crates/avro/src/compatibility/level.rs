@@ -6,7 +6,7 @@ use std::str::FromStr;
 use thiserror::Error;
 
 use super::compare::incompatibilities;
-use super::{Incompatibility, IncompatibilityKind};
+use super::Incompatibility;
 use crate::schema::Schema;
 
 /// What a subject demands of a new version.
@@ -238,15 +238,7 @@ fn old_lines(existing: &Existing<'_>) -> Vec<String> {
     lines
 }
 
-/// What Confluent says where the earlier version is of another schema language.
 impl Verdict {
-    /// The one message for a version that is not Avro.
+    /// What Confluent says where the earlier version is of another schema language.
     pub const DIFFERENT_TYPE: &'static str = "Incompatible because of different schema type";
-
-    /// The incompatibilities of one kind.
-    pub fn of_kind(&self, kind: IncompatibilityKind) -> impl Iterator<Item = &Finding> {
-        self.findings
-            .iter()
-            .filter(move |finding| finding.incompatibility.kind == kind)
-    }
 }

@@ -1,6 +1,7 @@
 //! The final graph: only what the schema leads to, numbered by first use, depth checked.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::build::Builder;
 use super::error::{ParseError, ParseFault};
@@ -76,6 +77,7 @@ pub(super) fn finish(
             references: references.to_vec(),
             strictness: builder.strictness,
             defined,
+            reads_strictly: AtomicBool::new(false),
         }),
     })
 }

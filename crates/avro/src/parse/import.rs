@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::ParseOptions;
 use super::build::Builder;
@@ -25,19 +26,13 @@ impl Builder {
         }
         let text = schema.to_text();
         self.spell(None, &text)?;
-        if self.seen.iter().any(|(_, seen)| *seen == text) {
-            return Ok(());
+        if !self.seen.iter().any(|(_, seen)| *seen == text) {
+            if self.strictness == Strictness::Strict {
+                reads_strictly(schema, &text)?;
+            }
+            self.copy(schema)?;
         }
-        if self.strictness == Strictness::Strict && schema.strictness() == Strictness::Stored {
-            // Java reads the references of a new schema as strictly as the schema itself.
-            let references: Vec<Arc<Schema>> = schema.references().to_vec();
-            let options = ParseOptions {
-                references: &references,
-                ..ParseOptions::default()
-            };
-            Schema::parse_with(&text, &options)?;
-        }
-        self.copy(schema)?;
+        // One with the text of another too, so that the way to it is not gone again.
         self.seen.push((Arc::clone(schema), text));
         Ok(())
     }
@@ -57,6 +52,10 @@ impl Builder {
             let place = match known {
                 Some(known) if !is_own => known,
                 _ => {
+                    let aliases = node.kind.aliases().iter();
+                    for name in aliases.chain(node.kind.name()) {
+                        self.spell(None, name.full())?;
+                    }
                     let id = self.add(Kind::Null, None)?;
                     self.slot_mut(id).node = node.clone();
                     added.push(id);
@@ -75,4 +74,20 @@ impl Builder {
         }
         Ok(())
     }
+}
+
+/// Java reads the references of a new schema as strictly as the schema itself. Once for each: its own
+/// references are read along with it, and a chain of them would double the work with each link.
+fn reads_strictly(schema: &Schema, text: &str) -> Result<(), ParseError> {
+    let done = &schema.inner.reads_strictly;
+    if schema.strictness() == Strictness::Strict || done.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    let options = ParseOptions {
+        references: schema.references(),
+        ..ParseOptions::default()
+    };
+    Schema::parse_with(text, &options)?;
+    done.store(true, Ordering::Relaxed);
+    Ok(())
 }

@@ -256,6 +256,51 @@ fn a_new_schema_wants_strict_references() {
     ));
 }
 
+/// `levels` levels of two records, each of which refers to both of the level below.
+fn lattice(levels: usize) -> Vec<Arc<Schema>> {
+    let mut level: Vec<Arc<Schema>> = Vec::new();
+    for n in 0..levels {
+        let fields: Vec<String> = level
+            .iter()
+            .map(|below| {
+                let name = below.node(below.root()).kind.name().unwrap().full();
+                format!(r#"{{"name":"{name}","type":"{name}"}}"#)
+            })
+            .collect();
+        let record = |letter: char| {
+            let text = format!(
+                r#"{{"type":"record","name":"{letter}{n}","fields":[{}]}}"#,
+                fields.join(",")
+            );
+            let options = ParseOptions {
+                references: &level,
+                strictness: Strictness::Stored,
+                ..ParseOptions::default()
+            };
+            Arc::new(Schema::parse_with(&text, &options).unwrap())
+        };
+        level = vec![record('A'), record('B')];
+    }
+    level
+}
+
+/// Not once for each way that leads to it: there are 2^40 here.
+#[test]
+fn a_reference_is_read_once_however_many_refer_to_it() {
+    // The same texts once more, as where some of the first are not kept any longer.
+    let references = [lattice(40), lattice(40)].concat();
+    // Those below are names in its text.
+    assert_eq!(references[0].to_text().matches("fields").count(), 1);
+    for strictness in [Strictness::Stored, Strictness::Strict] {
+        let options = ParseOptions {
+            references: &references,
+            strictness,
+            ..ParseOptions::default()
+        };
+        assert!(Schema::parse_with("\"A39\"", &options).is_ok());
+    }
+}
+
 #[test]
 fn logical_types_hold_only_where_they_belong() {
     for (text, logical) in [
@@ -388,6 +433,39 @@ fn long_namespaces_before_many_names_are_refused() {
     assert!(parse(16).is_ok());
     let fault = parse(17).unwrap_err().fault;
     assert_eq!(fault, ParseFault::TooMuchSpelled(limit));
+}
+
+#[test]
+fn types_that_come_with_references_have_names_in_full_too() {
+    let limit = Limits::default().spelled_bytes;
+    let space = "n".repeat(100_000);
+    let defined =
+        |n: usize| format!(r#"{{"name":"f{n}","type":{{"type":"fixed","name":"F{n}","size":1}}}}"#);
+    let defined: Vec<String> = (0..90).map(defined).collect();
+    let aliases: Vec<String> = (0..90).map(|n| format!("\"a{n}\"")).collect();
+    for (fields, aliases) in [
+        (defined.join(","), String::new()),
+        (String::new(), aliases.join(",")),
+    ] {
+        // 9 MB each.
+        let large = |n: usize| {
+            let text = format!(
+                r#"{{"type":"record","name":"R","namespace":"{space}{n}","fields":[{fields}],"aliases":[{aliases}]}}"#
+            );
+            Arc::new(Schema::parse(&text).unwrap())
+        };
+        let references = [large(0), large(1)];
+        let parse = |count: usize| {
+            let options = ParseOptions {
+                references: &references[..count],
+                ..ParseOptions::default()
+            };
+            Schema::parse_with("\"int\"", &options)
+        };
+        assert!(parse(1).is_ok());
+        let fault = parse(2).unwrap_err().fault;
+        assert_eq!(fault, ParseFault::TooMuchSpelled(limit));
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::schema::{Kind, NodeId, Schema};
 use super::event_time::{Seen, Unit};
 use super::size::Size;
 use super::varint::{explain_int, explain_long};
-use super::{Fault, MAX_DEPTH, MAX_EMPTY_ITEMS, Reason};
+use super::{Fault, MAX_DEPTH, MAX_EMPTY_ITEMS, MAX_PATH, Reason};
 
 /// One step of the path into a datum.
 enum Segment<'a> {
@@ -260,17 +260,55 @@ impl<'a> Walker<'a> {
     }
 }
 
-/// RFC 6901: `~` is `~0` and `/` is `~1` within a segment. The root is empty.
+/// RFC 6901: `~` is `~0` and `/` is `~1` within a segment. The root is empty. Cut at [`MAX_PATH`],
+/// before more than that is copied.
 fn pointer(path: &[Segment<'_>]) -> String {
     let mut pointer = String::new();
     for segment in path {
+        if pointer.len() >= MAX_PATH {
+            break;
+        }
         pointer.push('/');
         match segment {
             Segment::Item(item) => pointer.push_str(&item.to_string()),
             Segment::Field(name) | Segment::Key(name) => {
+                let name = name
+                    .get(..name.floor_char_boundary(MAX_PATH))
+                    .unwrap_or_default();
                 pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
             }
         }
     }
+    pointer.truncate(pointer.floor_char_boundary(MAX_PATH));
     pointer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Validator;
+
+    #[test]
+    fn a_path_of_long_names_is_cut() {
+        let path = |name: &str| {
+            let inner = format!(
+                r#"{{"type":"record","name":"I","fields":[{{"name":"{name}","type":"int"}}]}}"#
+            );
+            let text = format!(
+                r#"{{"type":"record","name":"O","fields":[{{"name":"{name}","type":{inner}}}]}}"#
+            );
+            let options = crate::ParseOptions {
+                strictness: crate::Strictness::Stored,
+                ..crate::ParseOptions::default()
+            };
+            let schema = Schema::parse_with(&text, &options).unwrap();
+            let validator = Validator::compile(&schema, None).unwrap();
+            validator.validate(&[]).unwrap_err().path
+        };
+        assert_eq!(path("ab"), "/ab/ab");
+        let long = "n".repeat(MAX_PATH - 10);
+        assert_eq!(path(&long), format!("/{long}/nnnnnnnn"));
+        // Within a letter of two bytes.
+        assert_eq!(path(&"ö".repeat(100_000)).len(), MAX_PATH - 1);
+    }
 }

@@ -7,10 +7,14 @@ use super::{BatchOutcome, BatchReport, REMOVED_MAX, Recorded, RefusedRecord, Wal
 use crate::check::{Check, Checker, Disposition, Facts, RecordIn};
 use crate::policy::ProductPolicy;
 use crate::reason::{Reason, Refusal};
-use crate::schemas::{Needed, Schemas};
+use crate::schemas::{Needed, SchemaLookup, Schemas};
 
 /// Most schemas that one batch may ask for at a time. A batch under more is loaded in steps.
 const NEEDED_MAX: usize = 16;
+
+/// Most bytes of refusals in words that are kept of one batch. 100,000 of those that honest schemas
+/// give fit; beyond it there is the reason alone.
+pub(super) const WORDS_MAX: usize = 16 << 20;
 
 /// Puts what was recorded in place of what was found. `Some` if it can't be followed.
 pub(super) fn follow(
@@ -72,6 +76,7 @@ pub(super) fn check<S: Schemas + ?Sized>(
     facts.clear();
     let mut load: Vec<Needed> = Vec::new();
     let mut unavailable: Vec<Needed> = Vec::new();
+    let mut words = 0;
     for (index, record) in (0u32..).zip(records) {
         let record = record?;
         let seen = RecordIn {
@@ -86,7 +91,9 @@ pub(super) fn check<S: Schemas + ?Sized>(
                     Disposition::Quarantine => REMOVED_MAX,
                     Disposition::Reject | Disposition::Mark | Disposition::Pass => RECORD_ERRORS,
                 };
-                let refusal = if report.refused.len() < told {
+                let with_it = words + refusal.words();
+                let refusal = if report.refused.len() < told && with_it <= WORDS_MAX {
+                    words = with_it;
                     *refusal
                 } else {
                     Refusal::new(refusal.reason, String::new())
@@ -123,13 +130,16 @@ pub(super) fn check<S: Schemas + ?Sized>(
     Ok(outcome)
 }
 
-/// The schemas that have to be loaded first.
+/// The schemas that have to be loaded first, as far as there is room for them: what is in the records
+/// beyond that, and whether they are records at all, is not looked at.
 pub(super) fn needed<S: Schemas + ?Sized>(
-    checker: &mut Checker,
+    checker: &Checker,
     records: Records<'_>,
     schemas: &S,
 ) -> Result<Vec<Needed>, WalkError> {
     let mut load = Vec::new();
+    // Of values and of keys: a run of records under one schema is asked for once.
+    let mut last = [None, None];
     for record in records {
         let record = record?;
         let seen = RecordIn {
@@ -137,8 +147,18 @@ pub(super) fn needed<S: Schemas + ?Sized>(
             value: record.value,
             headers: record.headers.iter(),
         };
-        if let Check::Load(needed) = checker.check(schemas, &seen) {
-            add(&mut load, *needed);
+        for (last, named) in last.iter_mut().zip(checker.named(&seen)) {
+            let Some((subject, schema)) = named.filter(|(_, schema)| *last != Some(*schema)) else {
+                continue;
+            };
+            *last = Some(schema);
+            if matches!(schemas.look_up(subject, schema), SchemaLookup::NotLoaded) {
+                let subject = subject.to_owned();
+                add(&mut load, Needed { schema, subject });
+            }
+        }
+        if load.len() >= NEEDED_MAX {
+            break;
         }
     }
     Ok(load)

@@ -382,3 +382,20 @@ fn a_header_is_found_by_name_and_the_last_wins() {
     assert_eq!(record.headers.last(b"c"), None);
     assert_eq!(record.payload_bytes(), 5);
 }
+
+#[test]
+fn a_release_gives_back_what_is_beyond_the_room_that_is_kept() {
+    let value = vec![0; 1 << 20];
+    let mut builder = BatchBuilder::new(0);
+    let parts = RecordParts {
+        value: Some(&value),
+        ..RecordParts::default()
+    };
+    for _ in 0..4 {
+        builder.push(parts, std::iter::empty()).unwrap();
+    }
+    assert!(builder.body.capacity() >= 4 << 20);
+    builder.release(1 << 20);
+    assert!(builder.is_empty());
+    assert!(builder.body.capacity() <= 1 << 20);
+}

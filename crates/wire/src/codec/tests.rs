@@ -213,3 +213,16 @@ fn a_front_is_replaced_and_blocks_behind_it_are_taken_over() {
     decompressor.decompress(Codec::None, &plain, LIMIT).unwrap();
     assert!(decompressor.blocks().is_empty());
 }
+
+#[test]
+fn a_release_gives_back_what_is_beyond_the_room_that_is_kept() {
+    let large = vec![0; 2 * Decompressor::KEPT_BYTES];
+    let mut decompressor = Decompressor::new();
+    decompressor
+        .decompress(Codec::Zstd, &packed(Codec::Zstd, &large), large.len())
+        .unwrap();
+    assert!(decompressor.buffer.capacity() >= large.len());
+    decompressor.release();
+    assert!(decompressor.unpacked().is_empty());
+    assert!(decompressor.buffer.capacity() <= Decompressor::KEPT_BYTES);
+}

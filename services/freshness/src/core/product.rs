@@ -60,12 +60,6 @@ impl Product {
         &self.owner
     }
 
-    /// Whether its promises are being judged.
-    #[must_use]
-    pub fn is_judged(&self) -> bool {
-        judged(self.status)
-    }
-
     /// Its SLOs.
     #[must_use]
     pub fn tracks(&self) -> &[Track] {

@@ -1,18 +1,11 @@
 //! What of the configuration of access can't be used, and how to mend it.
 
-use std::error::Error as _;
+use meshwork_model::text::with_causes;
 
 /// An error with its causes on one line, without URLs, which may name what should not be told.
 /// reqwest's own text says little without them.
 pub(crate) fn in_words(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
+    with_causes(&error.without_url())
 }
 
 /// Why the registry can't start with this `tls`, `authentication`, `rules` or `reserved`.

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use meshwork_tls::{ClientCertificates, FileError, certificates, server_config};
+use meshwork_tls::{
+    ClientCertificates, File, FileError, certificates, identity_pem, server_config,
+};
 use rustls::{ServerConfig, ServerConnection};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -145,16 +147,16 @@ fn outgoing(tls: &TlsConfig) -> Result<Reloaded<reqwest::Client>, AccessError> {
         key: INSTANCES_CA,
     }));
     let named = files.clone();
-    let (certificate, key) = (tls.certificate_file.clone(), tls.key_file.clone());
     let reloaded = Reloaded::open(files, move |bytes| {
-        let pair: Vec<u8> = bytes.iter().take(2).flatten().copied().collect();
-        let identity = reqwest::Identity::from_pem(&pair).map_err(|error| FileError::Pair {
-            certificate: certificate.clone(),
-            key: key.clone(),
+        let (certificate, key, authorities) = split(&named, bytes);
+        let pem = identity_pem(certificate, key)?;
+        let identity = reqwest::Identity::from_pem(&pem).map_err(|error| FileError::Pair {
+            certificate: certificate.0.file.clone(),
+            key: key.0.file.clone(),
             why: in_words(error),
         })?;
         let mut builder = reqwest::Client::builder().identity(identity);
-        if let Some((named, bytes)) = named.get(2).zip(bytes.get(2)) {
+        if let Some((named, bytes)) = authorities {
             let authorities = certificates(named, bytes)?
                 .into_iter()
                 .map(|authority| reqwest::Certificate::from_der(&authority))
@@ -179,16 +181,22 @@ fn client(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, FileError>
         })
 }
 
+/// The certificate, its key, and the authorities if there are any, with their bytes.
+fn split<'f>(named: &'f [Named], bytes: &'f [Vec<u8>]) -> (File<'f>, File<'f>, Option<File<'f>>) {
+    let mut files = named.iter().zip(bytes.iter().map(Vec::as_slice));
+    let (Some(certificate), Some(key)) = (files.next(), files.next()) else {
+        unreachable!("both files are always named");
+    };
+    (certificate, key, files.next())
+}
+
 fn server(
     named: &[Named],
     bytes: &[Vec<u8>],
     client: ClientCertificate,
 ) -> Result<ServerConfig, FileError> {
-    let mut files = named.iter().zip(bytes.iter().map(Vec::as_slice));
-    let (Some(certificate), Some(key)) = (files.next(), files.next()) else {
-        unreachable!("both files are always named");
-    };
-    let clients = match (files.next(), client) {
+    let (certificate, key, authorities) = split(named, bytes);
+    let clients = match (authorities, client) {
         (None, _) => ClientCertificates::Unasked,
         (Some((named, bytes)), ClientCertificate::Optional) => {
             ClientCertificates::Optional(named, bytes)
@@ -200,4 +208,33 @@ fn server(
     let mut config = server_config(certificate, key, clients)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::ClientCertificate;
+
+    #[test]
+    fn a_certificate_whose_file_ends_without_a_line_end_is_shown_to_other_instances() {
+        let dir = tempfile::tempdir().unwrap();
+        let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let file = |name: &str, text: &str| {
+            let file = dir.path().join(name);
+            std::fs::write(&file, text).unwrap();
+            file
+        };
+        let other = rcgen::KeyPair::generate().unwrap().serialize_pem();
+        let with_key = |key: &str| TlsConfig {
+            certificate_file: file("certificate", own.cert.pem().trim_end()),
+            key_file: file("key", key.trim_end()),
+            client_ca_file: None,
+            client_certificate: ClientCertificate::Optional,
+            instances_ca_file: None,
+            reload_interval: meshwork_model::units::HumanDuration::from_secs(10),
+        };
+        assert!(outgoing(&with_key(&own.signing_key.serialize_pem())).is_ok());
+        let error = outgoing(&with_key(&other)).err().unwrap();
+        assert!(matches!(error, AccessError::File(FileError::Pair { .. })));
+    }
 }

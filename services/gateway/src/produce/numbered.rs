@@ -60,10 +60,14 @@ impl<'n> Numbered<'n> {
                 ));
             }
         };
-        if kept.is_some() && !sender.contacts.contains(self.session, self.place.epoch) {
+        // Where the topic was left behind nothing is to be read, until it is made anew.
+        if let Some(kept) = kept.as_ref().filter(|kept| !kept.is_left())
+            && !sender.contacts.contains(self.session, self.place.epoch)
+        {
             // Another gateway may have decided on batches of this producer, also since another
             // connection of it ended here.
-            if !quarantine.follower.read_to_end(sender.deadline).await {
+            let follower = &quarantine.follower;
+            if !follower.read_to_end(kept, sender.deadline).await {
                 return Ok(later(
                     Why::Quarantine,
                     "what was taken out of the producer's batches before can't be read: try later",

@@ -106,6 +106,16 @@ impl Kept {
         *self.presence.lock()
     }
 
+    /// Whether it is.
+    pub(crate) fn is_there(&self) -> bool {
+        self.presence() == Presence::There
+    }
+
+    /// Whether it is not, and nobody wants it.
+    pub(crate) fn is_left(&self) -> bool {
+        self.presence() == Presence::Left
+    }
+
     /// Notes whether its topic is there.
     pub(super) fn is(&self, presence: Presence) {
         *self.presence.lock() = presence;

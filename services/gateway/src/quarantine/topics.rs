@@ -35,6 +35,7 @@ pub(crate) struct Quarantine {
     /// Counts changes.
     changes: watch::Sender<u64>,
     lost: Notify,
+    kafka: KafkaConfig,
     pub(crate) follower: Follower,
     pub(crate) writer: Writer,
 }
@@ -46,6 +47,7 @@ impl Quarantine {
             changing: Mutex::default(),
             changes: watch::Sender::new(0),
             lost: Notify::new(),
+            kafka: kafka.clone(),
             follower: Follower::new(),
             writer: Writer::new(kafka)?,
         })
@@ -94,6 +96,10 @@ impl Quarantine {
                 Standing::Absent => None,
             })
             .collect()
+    }
+
+    pub(super) const fn kafka(&self) -> &KafkaConfig {
+        &self.kafka
     }
 
     pub(super) fn changes(&self) -> watch::Receiver<u64> {
@@ -228,10 +234,37 @@ async fn find(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tokio_util::sync::CancellationToken;
+
     use super::*;
 
     fn kept() -> Arc<Kept> {
         Arc::new(Kept::new("a".into(), "a.quarantine".into(), 1, None))
+    }
+
+    #[tokio::test]
+    async fn what_the_follower_has_not_heard_of_is_not_called_read() {
+        let quarantine = Quarantine::new(&KafkaConfig::new("127.0.0.1:1")).unwrap();
+        let (refusals, stop) = (Refusals::default(), CancellationToken::new());
+        let follower = super::super::follow::follow_all(&quarantine, &refusals, &stop);
+        let asks = async {
+            let soon = || Instant::now() + Duration::from_millis(200);
+            // The follower has found nothing to follow; a change is stored before it is told.
+            tokio::task::yield_now().await;
+            let kept = kept();
+            let standing = Standing::Kept(Arc::clone(&kept));
+            let known = HashMap::from([("a".into(), standing)]);
+            quarantine.known.store(Arc::new(known));
+            assert!(!quarantine.follower.read_to_end(&kept, soon()).await);
+            // And while one is followed, the other is no more.
+            let gone = Arc::new(Kept::new("b".into(), "b.quarantine".into(), 1, None));
+            gone.is(Presence::Gone);
+            assert!(!quarantine.follower.read_to_end(&gone, soon()).await);
+            stop.cancel();
+        };
+        tokio::join!(follower, asks);
     }
 
     #[tokio::test]

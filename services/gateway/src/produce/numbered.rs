@@ -218,10 +218,7 @@ impl<'n> Numbered<'n> {
         }
         let Some(kept) = kept else {
             // The topic is made as soon as the product is announced.
-            return done(later(
-                Why::Quarantine,
-                "the product's quarantine is not there yet: try later",
-            ));
+            return done(not_there());
         };
         if report.removed > 0
             && let Some(verdict) = self.batch.may_write(sender).await?
@@ -240,6 +237,9 @@ impl<'n> Numbered<'n> {
         report: BatchReport,
     ) -> Result<(Option<Verdict>, Option<i64>), Unbearable> {
         let done = |verdict| Ok((Some(verdict), None));
+        if !kept.is_there() {
+            return done(not_there());
+        }
         let writer = &self.batch.shared.quarantine.writer;
         if report.removed > 0 {
             let sequences: Vec<i32> = report
@@ -333,11 +333,10 @@ impl Batch<'_> {
             return Ok(self.passed(report));
         }
         let topic = &self.product.topic;
-        let Some(kept) = self.shared.quarantine.kept(topic) else {
-            return Ok(later(
-                Why::Quarantine,
-                "the product's quarantine is not there yet: try later",
-            ));
+        // Of one that wants no answer what is good goes on, and what is bad is counted as lost.
+        let kept = self.shared.quarantine.kept(topic);
+        let Some(kept) = kept.filter(|kept| kept.is_there() || self.request.acks == 0) else {
+            return Ok(not_there());
         };
         if let Some(verdict) = self.may_write(sender).await? {
             return Ok(verdict);
@@ -409,6 +408,13 @@ impl Batch<'_> {
 
 fn later(why: Why, message: impl Into<String>) -> Verdict {
     Verdict::Refused(Refused::later(why, message))
+}
+
+fn not_there() -> Verdict {
+    later(
+        Why::Quarantine,
+        "the product's quarantine is not there yet: try later",
+    )
 }
 
 fn sequence(first: i32, index: u32) -> i32 {

@@ -121,10 +121,11 @@ impl Kept {
         *self.presence.lock() = presence;
     }
 
-    /// What is known of a batch.
+    /// What is known of a batch. Where the topic was left behind a verdict that was on its way is
+    /// lost, and nobody waits for it.
     pub(crate) fn look(&self, key: SessionKey, first: i32, count: u32) -> Look {
         let mut sessions = self.sessions.lock();
-        match sessions.get_mut(&key) {
+        let look = match sessions.get_mut(&key) {
             Some(entry) => {
                 entry.last_batch = Instant::now();
                 entry.numbering.look(first, count)
@@ -133,6 +134,13 @@ impl Kept {
                 removed_before: 0,
                 attempted: false,
             },
+        };
+        match look {
+            Look::New { removed_before, .. } if self.is_left() => Look::New {
+                removed_before,
+                attempted: false,
+            },
+            look => look,
         }
     }
 
@@ -151,8 +159,12 @@ impl Kept {
     }
 
     /// The record that has to be written to carry a session's count on, if any; whoever takes it
-    /// writes it, and says [`carried`](Self::carried).
+    /// writes it, and says [`carried`](Self::carried). None where the topic is not followed: what is
+    /// written would not be read back, and might make the topic anew.
     pub(crate) fn carry(&self, key: SessionKey, first: i32, now: Timestamp) -> Option<Verdict> {
+        if !self.is_there() {
+            return None;
+        }
         let mut sessions = self.sessions.lock();
         let entry = sessions.get_mut(&key)?;
         if entry.carrying {
@@ -319,6 +331,28 @@ mod tests {
         assert_eq!(removed_before(&kept, 16), 8);
         kept.expire(after(7).instant);
         assert_eq!(removed_before(&kept, 16), 0);
+    }
+
+    #[test]
+    fn to_a_topic_that_was_left_behind_nothing_is_written_and_nobody_waits_for_it() {
+        let kept = kept(4_000);
+        kept.record(&read(10, 5), Some(at(0)), now(0));
+        assert!(kept.attempt(KEY, 12, 3));
+        let next = |attempted| Look::New {
+            removed_before: 6,
+            attempted,
+        };
+        assert_eq!(kept.look(KEY, 12, 3), next(true));
+        kept.is(Presence::Left);
+        assert_eq!(kept.look(KEY, 12, 3), next(false));
+        assert_eq!(kept.carry(KEY, 12, at(9_000)), None);
+        let recorded = Look::Recorded {
+            removed_before: 5,
+            removed: vec![(1, 9)],
+        };
+        assert_eq!(kept.look(KEY, 10, 2), recorded);
+        kept.is(Presence::There);
+        assert!(kept.carry(KEY, 12, at(9_000)).is_some());
     }
 
     #[test]

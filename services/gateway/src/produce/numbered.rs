@@ -240,6 +240,16 @@ impl<'n> Numbered<'n> {
         if !kept.is_there() {
             return done(not_there());
         }
+        let no_room = || {
+            later(
+                Why::Quarantine,
+                "too many verdicts of the topic's producers are kept, or of this one on their way: try later",
+            )
+        };
+        // Before what is bad is written: it would be in quarantine, and not known as taken out.
+        if !kept.has_room(self.key, self.place.first, self.count) {
+            return done(no_room());
+        }
         let writer = &self.batch.shared.quarantine.writer;
         if report.removed > 0 {
             let sequences: Vec<i32> = report
@@ -263,14 +273,7 @@ impl<'n> Numbered<'n> {
         }
         // From here on a verdict may come to be in the log, so that one has to be.
         if !kept.attempt(self.key, self.place.first, self.count) {
-            return done(if report.removed > 0 {
-                self.batch.refused(&report)
-            } else {
-                later(
-                    Why::Quarantine,
-                    "too many verdicts of the producer are on their way: try later",
-                )
-            });
+            return done(no_room());
         }
         let verdict = numbering::Verdict {
             first: self.place.first,

@@ -17,8 +17,7 @@ pub(super) const REMEMBERED_FOR: Duration = Duration::from_secs(2 * 24 * 3600);
 /// A session's count is written anew when the last word on it is as old as this, or a quarter of the
 /// topic's retention: well before a gateway that starts could miss it.
 const CARRY_AFTER_MS: i64 = 12 * 3600 * 1000;
-/// Sessions with numbering of one product. A batch of one more is rejected where it would be
-/// trimmed.
+/// Sessions with numbering of one product. A batch of one more is put off where it would be trimmed.
 const SESSIONS_MAX: usize = 100_000;
 
 /// A producer's epoch on a partition of the product's topic.
@@ -141,6 +140,16 @@ impl Kept {
                 attempted: false,
             },
             look => look,
+        }
+    }
+
+    /// Whether there is room for a verdict on these records: asked before they are written, since what
+    /// is in quarantine is not to be refused.
+    pub(crate) fn has_room(&self, key: SessionKey, first: i32, count: u32) -> bool {
+        let sessions = self.sessions.lock();
+        match sessions.get(&key) {
+            Some(entry) => entry.numbering.may_attempt(first, count),
+            None => sessions.len() < SESSIONS_MAX,
         }
     }
 
@@ -331,6 +340,20 @@ mod tests {
         assert_eq!(removed_before(&kept, 16), 8);
         kept.expire(after(7).instant);
         assert_eq!(removed_before(&kept, 16), 0);
+    }
+
+    #[test]
+    fn there_is_room_for_so_many_sessions_and_for_those_that_are_known() {
+        let kept = kept(4_000);
+        let all = i64::try_from(SESSIONS_MAX).unwrap();
+        let key = |producer_id| SessionKey { producer_id, ..KEY };
+        for producer_id in 0..all {
+            assert!(kept.has_room(key(producer_id), 0, 1));
+            assert!(kept.attempt(key(producer_id), 0, 1));
+        }
+        assert!(kept.has_room(key(0), 1, 1));
+        assert!(!kept.has_room(key(all), 0, 1));
+        assert!(!kept.attempt(key(all), 0, 1));
     }
 
     #[test]

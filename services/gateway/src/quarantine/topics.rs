@@ -4,10 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use meshwork_kafka::quarantine::{self, MAX_MESSAGE, MAX_MESSAGE_BYTES};
-use meshwork_kafka::{Admin, KafkaConfig, KafkaError};
+use meshwork_kafka::{Admin, KafkaConfig, KafkaError, quarantine};
 use meshwork_model::mesh::announcement::EnforcementMode;
-use meshwork_model::topic::QUARANTINE_SUFFIX;
+use meshwork_model::topic::{QUARANTINE_SUFFIX, is_at_least, quarantine_configs, suffices};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -201,34 +200,38 @@ async fn find(
     let name: Arc<str> = format!("{}{QUARANTINE_SUFFIX}", product.topic).into();
     let mut there = admin.topic(&name).await?;
     if there.is_none() && wanted {
-        quarantine::create(admin, &product.topic).await?;
+        quarantine::create(admin, &product.topic, product.retention_ms).await?;
         there = admin.topic(&name).await?;
     }
     let Some(info) = there else {
         return Ok(None);
     };
     let configs = admin.topic_configs(&name).await?;
-    let number = |key: &str| {
-        let value = configs.get(key).and_then(|config| config.value.as_ref());
-        value.and_then(|value| value.parse::<i64>().ok())
+    // A topic that was made by hand, or by an older `product apply`, has the brokers' defaults.
+    let lacking = |(key, least): (&str, String)| {
+        let config = configs.get(key).filter(|config| config.is_default)?;
+        let found = config.value.as_deref()?;
+        let lacks = is_at_least(key) && !suffices(key, found, &least);
+        lacks.then(|| (key.to_owned(), least))
     };
-    let most = i64::try_from(MAX_MESSAGE_BYTES).unwrap_or(i64::MAX);
-    // A topic that was made by hand or by `product apply` has the brokers' default.
-    let by_default = configs
-        .get(MAX_MESSAGE)
-        .is_some_and(|config| config.is_default);
-    if wanted && by_default && number(MAX_MESSAGE).is_some_and(|bytes| bytes < most) {
-        let set = [(MAX_MESSAGE.to_owned(), most.to_string())];
-        if let Err(error) = admin.alter_topic_configs(&name, &set, &[]).await {
-            refusals.say(&format!("quarantine-limit {name}"), || {
-                tracing::warn!(topic = %name, %error, "max.message.bytes can't be raised; batches of large records will be rejected where they should go to quarantine");
-            });
-        }
+    let set: Vec<_> = quarantine_configs(product.retention_ms, info.replication)
+        .into_iter()
+        .filter_map(lacking)
+        .collect();
+    if wanted
+        && !set.is_empty()
+        && let Err(error) = admin.alter_topic_configs(&name, &set, &[]).await
+    {
+        refusals.say(&format!("quarantine-limit {name}"), || {
+            tracing::warn!(topic = %name, settings = ?set, %error, "settings of a quarantine can't be raised; large records will be rejected where they should go there, or it takes one broker's word for what is written");
+        });
     }
+    let retention = configs.get("retention.ms");
+    let retention = retention.and_then(|config| config.value.as_ref()?.parse::<i64>().ok());
     Ok(Some(Found {
         topic: name,
         partitions: info.partitions,
-        retention_ms: number("retention.ms").filter(|ms| *ms >= 0),
+        retention_ms: retention.filter(|ms| *ms >= 0),
     }))
 }
 

@@ -238,6 +238,7 @@ impl<'n> Numbered<'n> {
     ) -> Result<(Option<Verdict>, Option<i64>), Unbearable> {
         let done = |verdict| Ok((Some(verdict), None));
         if !kept.is_there() {
+            // What is written there can't be read back.
             return done(not_there());
         }
         let no_room = || {
@@ -338,7 +339,7 @@ impl Batch<'_> {
         let topic = &self.product.topic;
         // Of one that wants no answer what is good goes on, and what is bad is counted as lost.
         let kept = self.shared.quarantine.kept(topic);
-        let Some(kept) = kept.filter(|kept| kept.is_there() || self.request.acks == 0) else {
+        let Some(kept) = kept.filter(|kept| kept.takes_records() || self.request.acks == 0) else {
             return Ok(not_there());
         };
         if let Some(verdict) = self.may_write(sender).await? {
@@ -416,7 +417,7 @@ fn later(why: Why, message: impl Into<String>) -> Verdict {
 fn not_there() -> Verdict {
     later(
         Why::Quarantine,
-        "the product's quarantine is not there yet: try later",
+        "the product's quarantine is not there yet, or may not be read: try later",
     )
 }
 

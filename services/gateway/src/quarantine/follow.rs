@@ -4,13 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use meshwork_kafka::{Assigned, From, KafkaError, LogReader, ReadBatch, ReaderOptions};
+use meshwork_kafka::{
+    Assigned, From, KafkaConfig, KafkaError, LogReader, ReadBatch, ReaderOptions,
+};
 use meshwork_model::time::{Clock as _, WallClock};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::kept::{Kept, Now};
+use super::kept::{Kept, Now, Presence};
 use super::topics::Quarantine;
 use super::verdict;
 use crate::error::Error;
@@ -23,6 +25,8 @@ const WAIT: Duration = Duration::from_millis(500);
 const RETRY: Duration = Duration::from_millis(500);
 /// How long further changes are waited for before the reader is made anew.
 const SETTLE: Duration = Duration::from_millis(50);
+/// How long a topic that might not be read is tried.
+const TRIED_FOR: Duration = Duration::from_secs(5);
 /// How often is looked for sessions to be forgotten.
 const EXPIRE_EVERY: Duration = Duration::from_secs(60);
 /// Connections that may wait for the end to be read; more are put off.
@@ -54,7 +58,7 @@ impl Follower {
 
     /// Waits until everything has been read that was written to a quarantine by now; all who ask
     /// meanwhile are served by the next look. `false`: that could not be done by `deadline`, or its
-    /// topic is not there.
+    /// topic is not there or may not be read.
     pub(crate) async fn read_to_end(
         &self,
         kept: &Arc<Kept>,
@@ -108,6 +112,16 @@ pub(super) async fn follow_all(
         };
         if let Err(error) = ended {
             match &error {
+                // The others are followed without it, at once: there may be more like it.
+                KafkaError::Forbidden { topic, .. } => {
+                    if let Some(kept) = round.kept.get(topic.as_str()) {
+                        kept.is(Presence::Denied);
+                        refusals.say(&format!("quarantine-denied {topic}"), || {
+                            tracing::warn!(%error, "a product's quarantine may not be read; its new idempotent producers wait");
+                        });
+                        continue;
+                    }
+                }
                 // Retention has overtaken the reader, or the topic was made anew: what is known
                 // holds, and reading the same again changes nothing.
                 KafkaError::OffsetOutOfRange { topic, .. } => {
@@ -130,6 +144,42 @@ pub(super) async fn follow_all(
                 () = tokio::time::sleep(RETRY) => {}
             }
         }
+    }
+}
+
+/// Whether a topic that might not be read may be by now. `false`: not, or nobody knows.
+///
+/// # Errors
+/// [`KafkaError::UnknownTopic`], and what else ends a [`LogReader`].
+pub(super) async fn may_be_read(kafka: &KafkaConfig, kept: &Kept) -> Result<bool, KafkaError> {
+    let first = Assigned {
+        topic: kept.topic.to_string(),
+        partition: 0,
+        // Behind the end nothing would have to be read.
+        from: From::Beginning,
+    };
+    let options = ReaderOptions {
+        batch_records: 1,
+        ..options()
+    };
+    let mut reader = LogReader::start(kafka, vec![first], options)?;
+    // A broker has told of a record, or that there is none.
+    let told = async {
+        while reader.next(WAIT).await?.positions.is_empty() {}
+        Ok(true)
+    };
+    let told = tokio::time::timeout(TRIED_FOR, told);
+    match told.await.unwrap_or(Ok(false)) {
+        Err(KafkaError::Forbidden { .. }) => Ok(false),
+        told => told,
+    }
+}
+
+fn options() -> ReaderOptions {
+    ReaderOptions {
+        // Nothing there is transactional.
+        read_committed: false,
+        ..ReaderOptions::default()
     }
 }
 
@@ -175,12 +225,7 @@ impl Round<'_> {
                     .map_or(From::Beginning, |at| From::Offset(*at)),
             })
             .collect();
-        let options = ReaderOptions {
-            // Nothing there is transactional.
-            read_committed: false,
-            ..ReaderOptions::default()
-        };
-        let mut reader = LogReader::start(self.quarantine.kafka(), partitions, options)?;
+        let mut reader = LogReader::start(self.quarantine.kafka(), partitions, options())?;
         let mut waiting: Vec<Waiter> = Vec::new();
         let mut expired = Instant::now();
         loop {

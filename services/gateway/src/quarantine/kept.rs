@@ -44,11 +44,13 @@ struct Entry {
     carrying: bool,
 }
 
-/// Whether a quarantine topic is there.
+/// Whether a quarantine topic is there, and can be followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Presence {
     /// As far as is known.
     There,
+    /// It may not be read: the cluster's ACLs deny it to the gateway.
+    Denied,
     /// It was not when it was read last: somebody has deleted it.
     Gone,
     /// It is not, and no product's mode wants it: nothing can have been written there since.
@@ -105,9 +107,14 @@ impl Kept {
         *self.presence.lock()
     }
 
-    /// Whether it is.
+    /// Whether it is, and may be read.
     pub(crate) fn is_there(&self) -> bool {
         self.presence() == Presence::There
+    }
+
+    /// Whether it can take records, be it that nothing can be read of them.
+    pub(crate) fn takes_records(&self) -> bool {
+        matches!(self.presence(), Presence::There | Presence::Denied)
     }
 
     /// Whether it is not, and nobody wants it.

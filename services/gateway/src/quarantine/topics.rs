@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use super::follow::Follower;
+use super::follow::{self, Follower};
 use super::kept::{Kept, Presence};
 use super::write::Writer;
 use crate::products::Product;
@@ -135,6 +135,21 @@ impl Quarantine {
         self.lost.notified().await;
     }
 
+    /// Has a topic that might not be read followed again, if it may be by now.
+    async fn try_again(&self, kept: &Kept) {
+        match follow::may_be_read(&self.kafka, kept).await {
+            Ok(true) => {
+                kept.is(Presence::There);
+                self.changes.send_modify(|changes| *changes += 1);
+            }
+            Err(KafkaError::UnknownTopic { .. }) => self.lose(kept),
+            Ok(false) => {}
+            Err(error) => {
+                tracing::debug!(topic = %kept.topic, %error, "a quarantine can't be tried");
+            }
+        }
+    }
+
     /// Finds out whether a product has a quarantine, and makes it where its mode wants one. One that
     /// is there is followed whatever the mode: what was taken out stays taken out.
     pub(crate) async fn prepare(&self, admin: &Admin, product: &Product, refusals: &Refusals) {
@@ -142,6 +157,9 @@ impl Quarantine {
         let before = self.known.load().get(&product.topic).cloned();
         let before = match before {
             Some(Standing::Kept(kept)) if kept.presence() == Presence::There => return,
+            Some(Standing::Kept(kept)) if kept.presence() == Presence::Denied => {
+                return self.try_again(&kept).await;
+            }
             // It can only come to be by a change of mode, which is heard of.
             Some(Standing::Kept(kept)) if kept.presence() == Presence::Left && !wanted => return,
             Some(Standing::Absent) if !wanted => return,
@@ -251,7 +269,7 @@ mod tests {
     async fn what_the_follower_has_not_heard_of_is_not_called_read() {
         let quarantine = Quarantine::new(&KafkaConfig::new("127.0.0.1:1")).unwrap();
         let (refusals, stop) = (Refusals::default(), CancellationToken::new());
-        let follower = super::super::follow::follow_all(&quarantine, &refusals, &stop);
+        let follower = follow::follow_all(&quarantine, &refusals, &stop);
         let asks = async {
             let soon = || Instant::now() + Duration::from_millis(200);
             // The follower has found nothing to follow; a change is stored before it is told.

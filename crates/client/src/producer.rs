@@ -87,7 +87,7 @@ impl MeshProducer {
         if policy.enforcement == EnforcementMode::Quarantine
             && admin.topic(&quarantine_topic).await?.is_none()
         {
-            quarantine::create(&admin, &policy.topic).await?;
+            quarantine::create(&admin, &policy.topic, product.retention_ms).await?;
         }
         let observation_partitions = control::ensure(&admin, ControlTopic::Observations).await?;
         let subject = format!("{}-value", ControlTopic::Observations.name());

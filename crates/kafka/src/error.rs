@@ -134,6 +134,14 @@ pub enum KafkaError {
         /// The broker's words.
         said: String,
     },
+    /// The cluster's ACLs do not let a topic be read.
+    #[error("topic {topic} may not be read ({code}); it takes READ and DESCRIBE on it")]
+    Forbidden {
+        /// The topic.
+        topic: String,
+        /// The broker's code.
+        code: ErrorCode,
+    },
     /// The log no longer, or does not yet, reach to the offset that was to be read: it was
     /// truncated, its topic was made anew, or retention has passed it.
     #[error(
@@ -163,7 +171,7 @@ impl KafkaError {
     #[must_use]
     pub fn code(&self) -> Option<ErrorCode> {
         match self {
-            Self::Refused { code, .. } => Some(*code),
+            Self::Refused { code, .. } | Self::Forbidden { code, .. } => Some(*code),
             _ => None,
         }
     }

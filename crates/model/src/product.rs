@@ -13,7 +13,7 @@ use crate::mesh::announcement::{
 use crate::name::Urn;
 use crate::slo::Slo;
 use crate::time::Timestamp;
-use crate::topic::quarantine_configs;
+use crate::topic::{quarantine_configs, retention_config};
 
 /// A compatibility level, as in the Confluent Schema Registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -185,27 +185,20 @@ impl Product {
         self.urn.quarantine_topic()
     }
 
-    /// `retention.ms`: −1 keeps for ever.
-    #[must_use]
-    pub fn retention_config(&self) -> String {
-        self.retention_ms.unwrap_or(-1).to_string()
-    }
-
     /// Settings of its topic that are the contract's to say.
     #[must_use]
     pub fn topic_configs(&self) -> Vec<(&'static str, String)> {
         let policy = if self.compacted { "compact" } else { "delete" };
         vec![
             ("cleanup.policy", policy.to_owned()),
-            ("retention.ms", self.retention_config()),
+            ("retention.ms", retention_config(self.retention_ms)),
         ]
     }
 
-    /// Settings of its quarantine: retention as the topic's, never compacted, since two refused
-    /// records of a key are two facts.
+    /// Settings of its quarantine with so many replicas: see [`quarantine_configs`].
     #[must_use]
-    pub fn quarantine_configs(&self) -> Vec<(&'static str, String)> {
-        quarantine_configs(&self.retention_config())
+    pub fn quarantine_configs(&self, replicas: usize) -> Vec<(&'static str, String)> {
+        quarantine_configs(self.retention_ms, replicas)
     }
 
     /// What is announced of it once its schemas are registered.

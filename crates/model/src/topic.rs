@@ -130,14 +130,58 @@ impl ControlTopic {
 /// Suffix of a product topic's quarantine.
 pub const QUARANTINE_SUFFIX: &str = ".quarantine";
 
-/// Settings of a product's quarantine whose topic has this `retention.ms`: it keeps refused records as
-/// long, and is never compacted, since two refused records of a key are two facts.
+/// Largest record that goes to quarantine, headers included: 16 MiB.
+pub const QUARANTINE_RECORD_MAX: usize = 16 << 20;
+/// The setting that says how large a batch may be.
+pub const MAX_MESSAGE: &str = "max.message.bytes";
+/// What it is of a quarantine, at least: a batch of the largest record.
+pub const QUARANTINE_BATCH_MAX: usize = QUARANTINE_RECORD_MAX + (1 << 20);
+/// The setting that says how many replicas have to have a record before it is acknowledged.
+pub const MIN_IN_SYNC: &str = "min.insync.replicas";
+/// From so many replicas on two have to have a refused record: one may be away.
+const REPLICAS_FOR_TWO: usize = 3;
+
+/// Settings of a product's quarantine, whoever makes it. It keeps refused records as long as the
+/// product's topic (`retention_ms`; none: for ever) keeps its own, and is never compacted, since two
+/// refused records of a key are two facts. `replicas`: of each of its partitions, or, where it is to be
+/// made, the brokers that there are.
 #[must_use]
-pub fn quarantine_configs(retention: &str) -> Vec<(&'static str, String)> {
-    vec![
+pub fn quarantine_configs(
+    retention_ms: Option<i64>,
+    replicas: usize,
+) -> Vec<(&'static str, String)> {
+    let mut configs = vec![
         ("cleanup.policy", "delete".to_owned()),
-        ("retention.ms", retention.to_owned()),
-    ]
+        ("retention.ms", retention_config(retention_ms)),
+        (MAX_MESSAGE, QUARANTINE_BATCH_MAX.to_string()),
+    ];
+    if replicas >= REPLICAS_FOR_TWO {
+        configs.push((MIN_IN_SYNC, "2".to_owned()));
+    }
+    configs
+}
+
+/// `retention.ms` of a topic that keeps its records so long; none: for ever.
+#[must_use]
+pub fn retention_config(retention_ms: Option<i64>) -> String {
+    retention_ms.unwrap_or(-1).to_string()
+}
+
+/// Whether a setting of this name may be larger than what is wanted.
+#[must_use]
+pub fn is_at_least(key: &str) -> bool {
+    matches!(key, MAX_MESSAGE | MIN_IN_SYNC)
+}
+
+/// Whether a setting that has the value `found` does where `wanted` is: of a limit that quarantine
+/// needs, more does as well.
+#[must_use]
+pub fn suffices(key: &str, found: &str, wanted: &str) -> bool {
+    let larger = || {
+        let (found, wanted) = (found.parse::<i64>(), wanted.parse::<i64>());
+        matches!((found, wanted), (Ok(found), Ok(wanted)) if found >= wanted)
+    };
+    found == wanted || (is_at_least(key) && larger())
 }
 
 /// Kafka's default partitioner hash (murmur2), as the Java client's `Utils.murmur2`.
@@ -178,6 +222,29 @@ pub fn partition_for_key(key: &[u8], partitions: i32) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_quarantines_limits_more_does_as_well() {
+        let (bytes, retention) = (QUARANTINE_BATCH_MAX.to_string(), "1000");
+        for (key, found, wanted, does) in [
+            (MAX_MESSAGE, "1048588", bytes.as_str(), false),
+            (MAX_MESSAGE, &bytes, &bytes, true),
+            (MAX_MESSAGE, "99999999", &bytes, true),
+            (MIN_IN_SYNC, "1", "2", false),
+            (MIN_IN_SYNC, "3", "2", true),
+            (MIN_IN_SYNC, "", "2", false),
+            ("retention.ms", "2000", retention, false),
+            ("retention.ms", retention, retention, true),
+        ] {
+            assert_eq!(suffices(key, found, wanted), does, "{key} {found}");
+        }
+        let keys = |replicas| -> Vec<_> {
+            let configs = quarantine_configs(None, replicas).into_iter();
+            configs.map(|(key, _)| key).collect()
+        };
+        assert_eq!(keys(2), ["cleanup.policy", "retention.ms", MAX_MESSAGE]);
+        assert_eq!(keys(3).last(), Some(&MIN_IN_SYNC));
+    }
 
     /// Values from Kafka's own `UtilsTest.testMurmur2`.
     #[test]

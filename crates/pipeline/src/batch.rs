@@ -107,7 +107,8 @@ pub struct BatchReport {
     /// Records taken out; later batches of an idempotent producer shift by it.
     pub removed: u32,
     /// Counts of what goes on and what was refused, without offsets: to be absorbed once the broker
-    /// has acknowledged. Where there are parts it is empty.
+    /// has acknowledged. What is taken out is not among them: it counts once it is in quarantine,
+    /// whatever becomes of the rest. Where there are parts it is empty.
     pub tally: PartitionTally,
     /// With [`BatchContext::span_ms`], what goes on cut where its timestamps pass from one stretch to
     /// another; what was refused counts to the first part.
@@ -282,7 +283,10 @@ impl BatchPipeline {
                 for (reason, records) in report.reasons() {
                     match policy.disposition(reason) {
                         Disposition::Reject => rejected = true,
-                        Disposition::Quarantine => removed += records,
+                        Disposition::Quarantine => {
+                            removed += records;
+                            continue;
+                        }
                         Disposition::Mark | Disposition::Pass => {}
                     }
                     report.tally.refused(reason, records.into());

@@ -148,13 +148,11 @@ pub fn plan_one(product: &Product, actual: &Actual) -> ProductPlan {
         &mut plan,
     );
     if product.enforcement == EnforcementMode::Quarantine {
-        topic(
-            product,
-            &product.quarantine_topic(),
-            &product.quarantine_configs(),
-            actual,
-            &mut plan,
-        );
+        let name = product.quarantine_topic();
+        let there = actual.topics.get(&name);
+        let replicas = there.map_or(actual.brokers, |there| there.replication);
+        let configs = product.quarantine_configs(replicas);
+        topic(product, &name, &configs, actual, &mut plan);
     }
     let value = subject(
         product,
@@ -253,10 +251,10 @@ fn topic(
     }
     let mut changes = Vec::new();
     for (key, wanted) in configs {
-        let found = there.configs.get(*key);
-        if found == Some(wanted) {
+        if there.has(key, wanted) {
             continue;
         }
+        let found = there.configs.get(*key);
         if *key == "cleanup.policy" {
             let found = found.map_or("", String::as_str);
             let compacts = found.split(',').any(|p| p.trim() == "compact");

@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use meshwork_kafka::control;
-use meshwork_kafka::quarantine::MAX_MESSAGE;
 use meshwork_kafka::{Admin, Assigned, From, InRecord, KafkaError, LogReader, ReaderOptions};
 use meshwork_model::mesh::ProductAnnouncement;
 use meshwork_model::name::Urn;
 use meshwork_model::text::with_causes;
-use meshwork_model::topic::ControlTopic;
+use meshwork_model::topic::{ControlTopic, MAX_MESSAGE};
 use meshwork_registry_client::{MeshError, MeshReader};
 use meshwork_telemetry::Latch;
 use tokio_util::sync::CancellationToken;

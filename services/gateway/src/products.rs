@@ -26,16 +26,24 @@ pub(crate) struct Product {
     pub(crate) topic: Arc<str>,
     /// How its records are treated.
     pub(crate) policy: Arc<ProductPolicy>,
+    /// How long its topic keeps records, in milliseconds; none: for ever.
+    pub(crate) retention_ms: Option<i64>,
     limits: Limits,
     max_batch_bytes: AtomicUsize,
     idle: Mutex<Vec<BatchPipeline>>,
 }
 
 impl Product {
-    fn new(policy: ProductPolicy, limits: Limits, max_batch_bytes: usize) -> Self {
+    fn new(
+        policy: ProductPolicy,
+        retention_ms: Option<i64>,
+        limits: Limits,
+        max_batch_bytes: usize,
+    ) -> Self {
         Self {
             topic: policy.topic.as_str().into(),
             policy: Arc::new(policy),
+            retention_ms,
             limits,
             max_batch_bytes: AtomicUsize::new(max_batch_bytes),
             idle: Mutex::default(),
@@ -150,11 +158,12 @@ impl Products {
                 unavailable: self.unavailable,
                 ..ProductPolicy::from(&announcement)
             };
-            if known.is_some_and(|k| *k.policy == policy) {
+            let retention = announcement.retention_ms;
+            if known.is_some_and(|k| *k.policy == policy && k.retention_ms == retention) {
                 continue;
             }
             let limit = known.map_or(MAX_MESSAGE_BYTES, |k| k.max_batch_bytes());
-            let product = Arc::new(Product::new(policy, self.limits, limit));
+            let product = Arc::new(Product::new(policy, retention, self.limits, limit));
             all.insert(topic.clone(), Arc::clone(&product));
             changed.insert(topic, product);
         }

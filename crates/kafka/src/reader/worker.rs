@@ -229,7 +229,7 @@ impl Worker {
                     retry = Some(code);
                 }
                 Some(code) if ErrorCode(code).is_forbidden() => {
-                    return Err(self.refused(&one.topic, code));
+                    return Err(self.forbidden(&one.topic, code));
                 }
                 // No leader for the moment, and the like.
                 Some(code) => retry = Some(code),
@@ -266,8 +266,11 @@ impl Worker {
             }
         }
         if code.is_forbidden() {
-            let topic = self.partitions.first().map_or("", |p| &p.topic).to_owned();
-            return Err(self.refused(&topic, failure.code));
+            return Err(self.end(KafkaError::Refused {
+                what: "look up how far logs reach".to_owned(),
+                code,
+                said: failure.said.clone(),
+            }));
         }
         self.troubled(failure.said.clone());
         Ok(())
@@ -293,6 +296,9 @@ impl Worker {
                     }));
                 }
                 Ok(())
+            }
+            Err(failure) if ErrorCode(failure.code).is_forbidden() => {
+                Err(self.forbidden(topic, failure.code))
             }
             Err(_) => Ok(()),
         }
@@ -403,7 +409,14 @@ impl Worker {
         }
         let topic = at.map(|(topic, _, _)| topic);
         if ErrorCode(code).is_forbidden() {
-            return Err(self.refused(topic.as_deref().unwrap_or_default(), code));
+            return Err(match topic {
+                Some(topic) => self.forbidden(&topic, code),
+                None => self.end(KafkaError::Refused {
+                    what: "read".to_owned(),
+                    code: ErrorCode(code),
+                    said,
+                }),
+            });
         }
         if ErrorCode(code).is_unknown_topic()
             && let Some(topic) = &topic
@@ -440,11 +453,10 @@ impl Worker {
         self.tell.blocking_send(Ok(piece)).map_err(|_| End)
     }
 
-    fn refused(&mut self, topic: &str, code: Code) -> End {
-        self.end(KafkaError::Refused {
-            what: format!("read topic {topic}"),
+    fn forbidden(&mut self, topic: &str, code: Code) -> End {
+        self.end(KafkaError::Forbidden {
+            topic: topic.to_owned(),
             code: ErrorCode(code),
-            said: code.to_string(),
         })
     }
 

@@ -6,6 +6,7 @@ use meshwork_kafka::{Admin, KafkaError};
 use meshwork_model::mesh::announcement::{ProductAnnouncement, RegisteredSchema};
 use meshwork_model::name::Urn;
 use meshwork_model::product::Product;
+use meshwork_model::topic::suffices;
 use meshwork_registry_client::{Registered, RegistryClient, RegistryClientError};
 
 use crate::check::breaking;
@@ -15,6 +16,8 @@ use crate::check::breaking;
 pub struct ActualTopic {
     /// Partitions.
     pub partitions: i32,
+    /// Replicas of the partition that has fewest.
+    pub replication: usize,
     /// Its settings, the broker's defaults included.
     pub configs: BTreeMap<String, String>,
 }
@@ -34,6 +37,8 @@ pub struct ActualSubject {
 /// What is there of the products that are planned.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Actual {
+    /// How many brokers there are.
+    pub brokers: usize,
     /// By name.
     pub topics: BTreeMap<String, ActualTopic>,
     /// By name.
@@ -58,10 +63,14 @@ impl ActualTopic {
     /// Whether it is as [`super::Step::CreateTopic`] would have made it.
     #[must_use]
     pub fn is_as(&self, partitions: i32, configs: &[(String, String)]) -> bool {
-        self.partitions == partitions
-            && configs
-                .iter()
-                .all(|(key, value)| self.configs.get(key) == Some(value))
+        let has = |(key, wanted): &(String, String)| self.has(key, wanted);
+        self.partitions == partitions && configs.iter().all(has)
+    }
+
+    /// Whether a setting is as wanted.
+    pub(super) fn has(&self, key: &str, wanted: &str) -> bool {
+        let found = self.configs.get(key);
+        found.is_some_and(|found| suffices(key, found, wanted))
     }
 }
 
@@ -76,6 +85,7 @@ impl Actual {
         admin: &Admin,
         registry: &RegistryClient,
     ) -> Result<(), ActualError> {
+        self.brokers = admin.cluster().await?.brokers.len();
         for name in [product.topic(), product.quarantine_topic()] {
             self.topics.remove(&name);
             if let Some(topic) = look_at_topic(admin, &name).await? {
@@ -113,6 +123,7 @@ pub(crate) async fn look_at_topic(
         .collect();
     Ok(Some(ActualTopic {
         partitions: info.partitions,
+        replication: info.replication,
         configs,
     }))
 }

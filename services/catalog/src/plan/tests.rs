@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use meshwork_model::contract::Contract;
+use meshwork_model::topic::{MAX_MESSAGE, MIN_IN_SYNC};
 
 use super::*;
 
@@ -38,6 +39,7 @@ fn registered(product: &Product, id: i32) -> RegisteredSchema {
 fn applied(product: &Product) -> Actual {
     let topic = |configs: Vec<(&str, String)>| ActualTopic {
         partitions: product.partitions,
+        replication: 3,
         configs: configs
             .into_iter()
             .map(|(key, value)| (key.to_owned(), value))
@@ -47,7 +49,7 @@ fn applied(product: &Product) -> Actual {
     if product.enforcement == EnforcementMode::Quarantine {
         topics.insert(
             product.quarantine_topic(),
-            topic(product.quarantine_configs()),
+            topic(product.quarantine_configs(3)),
         );
     }
     let subject = ActualSubject {
@@ -58,6 +60,7 @@ fn applied(product: &Product) -> Actual {
     let then = Timestamp::from_millis(1_000);
     let announcement = product.announcement(registered(product, 7), None, then, then);
     Actual {
+        brokers: 3,
         topics,
         subjects: BTreeMap::from([(product.urn.value_subject(), subject)]),
         announcements: BTreeMap::from([(product.urn.clone(), announcement)]),
@@ -76,7 +79,7 @@ fn all_is_to_be_made_where_nothing_is_there() {
         text,
         "+ urn:meshwork:sales:orders:v1
   + topic sales.orders.v1: 3 partitions, cleanup.policy=delete, retention.ms=604800000 (7 days)
-  + topic sales.orders.v1.quarantine: 3 partitions, cleanup.policy=delete, retention.ms=604800000 (7 days)
+  + topic sales.orders.v1.quarantine: 3 partitions, cleanup.policy=delete, retention.ms=604800000 (7 days), max.message.bytes=17825792
   + subject sales.orders.v1-value: compatibility BACKWARD
   + subject sales.orders.v1-value: first version
   + announcement on mesh.catalog
@@ -99,12 +102,50 @@ fn what_is_applied_needs_nothing() {
 }
 
 #[test]
+fn a_quarantine_takes_what_is_large_and_is_on_two_brokers_where_it_can_be() {
+    let product = product(&[("enforcement", "quarantine")]);
+    let mut actual = applied(&product);
+    let name = product.quarantine_topic();
+    let set = |actual: &mut Actual, replication, bytes: &str, in_sync: &str| {
+        let there = actual.topics.get_mut(&name).unwrap();
+        there.replication = replication;
+        for (key, value) in [(MAX_MESSAGE, bytes), (MIN_IN_SYNC, in_sync)] {
+            there.configs.insert(key.to_owned(), value.to_owned());
+        }
+        said(&product, actual)
+    };
+    // As the brokers' defaults have it.
+    assert_eq!(
+        set(&mut actual, 3, "1048588", "1"),
+        "~ urn:meshwork:sales:orders:v1
+  ~ topic sales.orders.v1.quarantine: settings
+    ~ max.message.bytes: 1048588 → 17825792
+    ~ min.insync.replicas: 1 → 2
+1 to change"
+    );
+    // What has one replica could not be written to any more; and more is not taken back.
+    for (replication, bytes, in_sync) in [(1, "17825792", "1"), (3, "33554432", "3")] {
+        let said = set(&mut actual, replication, bytes, in_sync);
+        assert_eq!(said, "1 as announced");
+    }
+    actual.topics.remove(&name);
+    for (brokers, has) in [(1, false), (3, true)] {
+        actual.brokers = brokers;
+        let text = said(&product, &actual);
+        assert_eq!(text.contains("min.insync.replicas=2"), has, "{text}");
+    }
+}
+
+#[test]
 fn an_apply_that_was_killed_goes_on_with_what_is_left() {
     let product = product(&[("enforcement", "quarantine")]);
-    let all = plan_one(&product, &Actual::default()).steps;
     let end = applied(&product);
     // After each step what it made is there, and only what is left is planned.
-    let mut now = Actual::default();
+    let mut now = Actual {
+        brokers: 3,
+        ..Actual::default()
+    };
+    let all = plan_one(&product, &now).steps;
     for (done, step) in all.iter().enumerate() {
         assert_eq!(plan_one(&product, &now).steps, all[done..], "after {done}");
         match step {

@@ -60,10 +60,14 @@ impl<'n> Numbered<'n> {
                 ));
             }
         };
-        if kept.is_some() && !sender.contacts.contains(self.session, self.place.epoch) {
+        // Where the topic was left behind nothing is to be read, until it is made anew.
+        if let Some(kept) = kept.as_ref().filter(|kept| !kept.is_left())
+            && !sender.contacts.contains(self.session, self.place.epoch)
+        {
             // Another gateway may have decided on batches of this producer, also since another
             // connection of it ended here.
-            if !quarantine.follower.read_to_end(sender.deadline).await {
+            let follower = &quarantine.follower;
+            if !follower.read_to_end(kept, sender.deadline).await {
                 return Ok(later(
                     Why::Quarantine,
                     "what was taken out of the producer's batches before can't be read: try later",
@@ -214,10 +218,7 @@ impl<'n> Numbered<'n> {
         }
         let Some(kept) = kept else {
             // The topic is made as soon as the product is announced.
-            return done(later(
-                Why::Quarantine,
-                "the product's quarantine is not there yet: try later",
-            ));
+            return done(not_there());
         };
         if report.removed > 0
             && let Some(verdict) = self.batch.may_write(sender).await?
@@ -236,6 +237,20 @@ impl<'n> Numbered<'n> {
         report: BatchReport,
     ) -> Result<(Option<Verdict>, Option<i64>), Unbearable> {
         let done = |verdict| Ok((Some(verdict), None));
+        if !kept.is_there() {
+            // What is written there can't be read back.
+            return done(not_there());
+        }
+        let no_room = || {
+            later(
+                Why::Quarantine,
+                "too many verdicts of the topic's producers are kept, or of this one on their way: try later",
+            )
+        };
+        // Before what is bad is written: it would be in quarantine, and not known as taken out.
+        if !kept.has_room(self.key, self.place.first, self.count) {
+            return done(no_room());
+        }
         let writer = &self.batch.shared.quarantine.writer;
         if report.removed > 0 {
             let sequences: Vec<i32> = report
@@ -259,14 +274,7 @@ impl<'n> Numbered<'n> {
         }
         // From here on a verdict may come to be in the log, so that one has to be.
         if !kept.attempt(self.key, self.place.first, self.count) {
-            return done(if report.removed > 0 {
-                self.batch.refused(&report)
-            } else {
-                later(
-                    Why::Quarantine,
-                    "too many verdicts of the producer are on their way: try later",
-                )
-            });
+            return done(no_room());
         }
         let verdict = numbering::Verdict {
             first: self.place.first,
@@ -329,11 +337,10 @@ impl Batch<'_> {
             return Ok(self.passed(report));
         }
         let topic = &self.product.topic;
-        let Some(kept) = self.shared.quarantine.kept(topic) else {
-            return Ok(later(
-                Why::Quarantine,
-                "the product's quarantine is not there yet: try later",
-            ));
+        // Of one that wants no answer what is good goes on, and what is bad is counted as lost.
+        let kept = self.shared.quarantine.kept(topic);
+        let Some(kept) = kept.filter(|kept| kept.takes_records() || self.request.acks == 0) else {
+            return Ok(not_there());
         };
         if let Some(verdict) = self.may_write(sender).await? {
             return Ok(verdict);
@@ -405,6 +412,13 @@ impl Batch<'_> {
 
 fn later(why: Why, message: impl Into<String>) -> Verdict {
     Verdict::Refused(Refused::later(why, message))
+}
+
+fn not_there() -> Verdict {
+    later(
+        Why::Quarantine,
+        "the product's quarantine is not there yet, or may not be read: try later",
+    )
 }
 
 fn sequence(first: i32, index: u32) -> i32 {

@@ -135,11 +135,16 @@ impl Numbering {
         if self.attempted.contains(&range) {
             return true;
         }
-        if self.attempted.len() >= ATTEMPTS_MAX {
-            return false;
+        let has_room = self.attempted.len() < ATTEMPTS_MAX;
+        if has_room {
+            self.attempted.push(range);
         }
-        self.attempted.push(range);
-        true
+        has_room
+    }
+
+    /// Whether [`attempt`](Self::attempt) would be `true`.
+    pub(crate) fn may_attempt(&self, first: i32, count: u32) -> bool {
+        self.attempted.len() < ATTEMPTS_MAX || self.attempted.contains(&self.range(first, count))
     }
 
     /// Takes a verdict in that was read from the log, in the log's order. One on a range that was

@@ -17,8 +17,7 @@ pub(super) const REMEMBERED_FOR: Duration = Duration::from_secs(2 * 24 * 3600);
 /// A session's count is written anew when the last word on it is as old as this, or a quarter of the
 /// topic's retention: well before a gateway that starts could miss it.
 const CARRY_AFTER_MS: i64 = 12 * 3600 * 1000;
-/// Sessions with numbering of one product. A batch of one more is rejected where it would be
-/// trimmed.
+/// Sessions with numbering of one product. A batch of one more is put off where it would be trimmed.
 const SESSIONS_MAX: usize = 100_000;
 
 /// A producer's epoch on a partition of the product's topic.
@@ -45,11 +44,13 @@ struct Entry {
     carrying: bool,
 }
 
-/// Whether a quarantine topic is there.
+/// Whether a quarantine topic is there, and can be followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Presence {
     /// As far as is known.
     There,
+    /// It may not be read: the cluster's ACLs deny it to the gateway.
+    Denied,
     /// It was not when it was read last: somebody has deleted it.
     Gone,
     /// It is not, and no product's mode wants it: nothing can have been written there since.
@@ -106,15 +107,31 @@ impl Kept {
         *self.presence.lock()
     }
 
+    /// Whether it is, and may be read.
+    pub(crate) fn is_there(&self) -> bool {
+        self.presence() == Presence::There
+    }
+
+    /// Whether it can take records, be it that nothing can be read of them.
+    pub(crate) fn takes_records(&self) -> bool {
+        matches!(self.presence(), Presence::There | Presence::Denied)
+    }
+
+    /// Whether it is not, and nobody wants it.
+    pub(crate) fn is_left(&self) -> bool {
+        self.presence() == Presence::Left
+    }
+
     /// Notes whether its topic is there.
     pub(super) fn is(&self, presence: Presence) {
         *self.presence.lock() = presence;
     }
 
-    /// What is known of a batch.
+    /// What is known of a batch. Where the topic was left behind a verdict that was on its way is
+    /// lost, and nobody waits for it.
     pub(crate) fn look(&self, key: SessionKey, first: i32, count: u32) -> Look {
         let mut sessions = self.sessions.lock();
-        match sessions.get_mut(&key) {
+        let look = match sessions.get_mut(&key) {
             Some(entry) => {
                 entry.last_batch = Instant::now();
                 entry.numbering.look(first, count)
@@ -123,6 +140,23 @@ impl Kept {
                 removed_before: 0,
                 attempted: false,
             },
+        };
+        match look {
+            Look::New { removed_before, .. } if self.is_left() => Look::New {
+                removed_before,
+                attempted: false,
+            },
+            look => look,
+        }
+    }
+
+    /// Whether there is room for a verdict on these records: asked before they are written, since what
+    /// is in quarantine is not to be refused.
+    pub(crate) fn has_room(&self, key: SessionKey, first: i32, count: u32) -> bool {
+        let sessions = self.sessions.lock();
+        match sessions.get(&key) {
+            Some(entry) => entry.numbering.may_attempt(first, count),
+            None => sessions.len() < SESSIONS_MAX,
         }
     }
 
@@ -141,8 +175,12 @@ impl Kept {
     }
 
     /// The record that has to be written to carry a session's count on, if any; whoever takes it
-    /// writes it, and says [`carried`](Self::carried).
+    /// writes it, and says [`carried`](Self::carried). None where the topic is not followed: what is
+    /// written would not be read back, and might make the topic anew.
     pub(crate) fn carry(&self, key: SessionKey, first: i32, now: Timestamp) -> Option<Verdict> {
+        if !self.is_there() {
+            return None;
+        }
         let mut sessions = self.sessions.lock();
         let entry = sessions.get_mut(&key)?;
         if entry.carrying {
@@ -309,6 +347,42 @@ mod tests {
         assert_eq!(removed_before(&kept, 16), 8);
         kept.expire(after(7).instant);
         assert_eq!(removed_before(&kept, 16), 0);
+    }
+
+    #[test]
+    fn there_is_room_for_so_many_sessions_and_for_those_that_are_known() {
+        let kept = kept(4_000);
+        let all = i64::try_from(SESSIONS_MAX).unwrap();
+        let key = |producer_id| SessionKey { producer_id, ..KEY };
+        for producer_id in 0..all {
+            assert!(kept.has_room(key(producer_id), 0, 1));
+            assert!(kept.attempt(key(producer_id), 0, 1));
+        }
+        assert!(kept.has_room(key(0), 1, 1));
+        assert!(!kept.has_room(key(all), 0, 1));
+        assert!(!kept.attempt(key(all), 0, 1));
+    }
+
+    #[test]
+    fn to_a_topic_that_was_left_behind_nothing_is_written_and_nobody_waits_for_it() {
+        let kept = kept(4_000);
+        kept.record(&read(10, 5), Some(at(0)), now(0));
+        assert!(kept.attempt(KEY, 12, 3));
+        let next = |attempted| Look::New {
+            removed_before: 6,
+            attempted,
+        };
+        assert_eq!(kept.look(KEY, 12, 3), next(true));
+        kept.is(Presence::Left);
+        assert_eq!(kept.look(KEY, 12, 3), next(false));
+        assert_eq!(kept.carry(KEY, 12, at(9_000)), None);
+        let recorded = Look::Recorded {
+            removed_before: 5,
+            removed: vec![(1, 9)],
+        };
+        assert_eq!(kept.look(KEY, 10, 2), recorded);
+        kept.is(Presence::There);
+        assert!(kept.carry(KEY, 12, at(9_000)).is_some());
     }
 
     #[test]

@@ -4,15 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use meshwork_kafka::quarantine::{self, MAX_MESSAGE, MAX_MESSAGE_BYTES};
-use meshwork_kafka::{Admin, KafkaConfig, KafkaError};
+use meshwork_kafka::{Admin, KafkaConfig, KafkaError, quarantine};
 use meshwork_model::mesh::announcement::EnforcementMode;
-use meshwork_model::topic::QUARANTINE_SUFFIX;
+use meshwork_model::topic::{QUARANTINE_SUFFIX, is_at_least, quarantine_configs, suffices};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use super::follow::Follower;
+use super::follow::{self, Follower};
 use super::kept::{Kept, Presence};
 use super::write::Writer;
 use crate::products::Product;
@@ -35,6 +34,7 @@ pub(crate) struct Quarantine {
     /// Counts changes.
     changes: watch::Sender<u64>,
     lost: Notify,
+    kafka: KafkaConfig,
     pub(crate) follower: Follower,
     pub(crate) writer: Writer,
 }
@@ -46,6 +46,7 @@ impl Quarantine {
             changing: Mutex::default(),
             changes: watch::Sender::new(0),
             lost: Notify::new(),
+            kafka: kafka.clone(),
             follower: Follower::new(),
             writer: Writer::new(kafka)?,
         })
@@ -96,6 +97,10 @@ impl Quarantine {
             .collect()
     }
 
+    pub(super) const fn kafka(&self) -> &KafkaConfig {
+        &self.kafka
+    }
+
     pub(super) fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
@@ -130,6 +135,21 @@ impl Quarantine {
         self.lost.notified().await;
     }
 
+    /// Has a topic that might not be read followed again, if it may be by now.
+    async fn try_again(&self, kept: &Kept) {
+        match follow::may_be_read(&self.kafka, kept).await {
+            Ok(true) => {
+                kept.is(Presence::There);
+                self.changes.send_modify(|changes| *changes += 1);
+            }
+            Err(KafkaError::UnknownTopic { .. }) => self.lose(kept),
+            Ok(false) => {}
+            Err(error) => {
+                tracing::debug!(topic = %kept.topic, %error, "a quarantine can't be tried");
+            }
+        }
+    }
+
     /// Finds out whether a product has a quarantine, and makes it where its mode wants one. One that
     /// is there is followed whatever the mode: what was taken out stays taken out.
     pub(crate) async fn prepare(&self, admin: &Admin, product: &Product, refusals: &Refusals) {
@@ -137,6 +157,9 @@ impl Quarantine {
         let before = self.known.load().get(&product.topic).cloned();
         let before = match before {
             Some(Standing::Kept(kept)) if kept.presence() == Presence::There => return,
+            Some(Standing::Kept(kept)) if kept.presence() == Presence::Denied => {
+                return self.try_again(&kept).await;
+            }
             // It can only come to be by a change of mode, which is heard of.
             Some(Standing::Kept(kept)) if kept.presence() == Presence::Left && !wanted => return,
             Some(Standing::Absent) if !wanted => return,
@@ -195,43 +218,74 @@ async fn find(
     let name: Arc<str> = format!("{}{QUARANTINE_SUFFIX}", product.topic).into();
     let mut there = admin.topic(&name).await?;
     if there.is_none() && wanted {
-        quarantine::create(admin, &product.topic).await?;
+        quarantine::create(admin, &product.topic, product.retention_ms).await?;
         there = admin.topic(&name).await?;
     }
     let Some(info) = there else {
         return Ok(None);
     };
     let configs = admin.topic_configs(&name).await?;
-    let number = |key: &str| {
-        let value = configs.get(key).and_then(|config| config.value.as_ref());
-        value.and_then(|value| value.parse::<i64>().ok())
+    // A topic that was made by hand, or by an older `product apply`, has the brokers' defaults.
+    let lacking = |(key, least): (&str, String)| {
+        let config = configs.get(key).filter(|config| config.is_default)?;
+        let found = config.value.as_deref()?;
+        let lacks = is_at_least(key) && !suffices(key, found, &least);
+        lacks.then(|| (key.to_owned(), least))
     };
-    let most = i64::try_from(MAX_MESSAGE_BYTES).unwrap_or(i64::MAX);
-    // A topic that was made by hand or by `product apply` has the brokers' default.
-    let by_default = configs
-        .get(MAX_MESSAGE)
-        .is_some_and(|config| config.is_default);
-    if wanted && by_default && number(MAX_MESSAGE).is_some_and(|bytes| bytes < most) {
-        let set = [(MAX_MESSAGE.to_owned(), most.to_string())];
-        if let Err(error) = admin.alter_topic_configs(&name, &set, &[]).await {
-            refusals.say(&format!("quarantine-limit {name}"), || {
-                tracing::warn!(topic = %name, %error, "max.message.bytes can't be raised; batches of large records will be rejected where they should go to quarantine");
-            });
-        }
+    let set: Vec<_> = quarantine_configs(product.retention_ms, info.replication)
+        .into_iter()
+        .filter_map(lacking)
+        .collect();
+    if wanted
+        && !set.is_empty()
+        && let Err(error) = admin.alter_topic_configs(&name, &set, &[]).await
+    {
+        refusals.say(&format!("quarantine-limit {name}"), || {
+            tracing::warn!(topic = %name, settings = ?set, %error, "settings of a quarantine can't be raised; large records will be rejected where they should go there, or it takes one broker's word for what is written");
+        });
     }
+    let retention = configs.get("retention.ms");
+    let retention = retention.and_then(|config| config.value.as_ref()?.parse::<i64>().ok());
     Ok(Some(Found {
         topic: name,
         partitions: info.partitions,
-        retention_ms: number("retention.ms").filter(|ms| *ms >= 0),
+        retention_ms: retention.filter(|ms| *ms >= 0),
     }))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tokio_util::sync::CancellationToken;
+
     use super::*;
 
     fn kept() -> Arc<Kept> {
         Arc::new(Kept::new("a".into(), "a.quarantine".into(), 1, None))
+    }
+
+    #[tokio::test]
+    async fn what_the_follower_has_not_heard_of_is_not_called_read() {
+        let quarantine = Quarantine::new(&KafkaConfig::new("127.0.0.1:1")).unwrap();
+        let (refusals, stop) = (Refusals::default(), CancellationToken::new());
+        let follower = follow::follow_all(&quarantine, &refusals, &stop);
+        let asks = async {
+            let soon = || Instant::now() + Duration::from_millis(200);
+            // The follower has found nothing to follow; a change is stored before it is told.
+            tokio::task::yield_now().await;
+            let kept = kept();
+            let standing = Standing::Kept(Arc::clone(&kept));
+            let known = HashMap::from([("a".into(), standing)]);
+            quarantine.known.store(Arc::new(known));
+            assert!(!quarantine.follower.read_to_end(&kept, soon()).await);
+            // And while one is followed, the other is no more.
+            let gone = Arc::new(Kept::new("b".into(), "b.quarantine".into(), 1, None));
+            gone.is(Presence::Gone);
+            assert!(!quarantine.follower.read_to_end(&gone, soon()).await);
+            stop.cancel();
+        };
+        tokio::join!(follower, asks);
     }
 
     #[tokio::test]

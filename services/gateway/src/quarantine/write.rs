@@ -6,6 +6,7 @@ use meshwork_kafka::{
     BoxedDelivery, KafkaConfig, KafkaError, OutRecord, Producer, ProducerOptions, SendError,
 };
 use meshwork_model::headers::{SEQUENCE, SESSION, SOURCE_TIME};
+use meshwork_model::topic::QUARANTINE_RECORD_MAX;
 use meshwork_wire::{BatchView, Decompressor, Limits};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -15,8 +16,6 @@ use super::kept::{Kept, SessionKey};
 use super::verdict;
 use crate::produce::Verdict;
 
-/// Largest record that goes to quarantine, headers included. A batch with a larger one is rejected.
-pub(super) const RECORD_MAX: usize = 16 << 20;
 /// How long a record may take, retries included. Its batch is put off well before.
 const DELIVERED_WITHIN: Duration = Duration::from_secs(30);
 
@@ -203,7 +202,8 @@ fn producer(kafka: &KafkaConfig) -> Result<Producer<BoxedDelivery>, KafkaError> 
     let options = ProducerOptions {
         linger: Duration::ZERO,
         delivery_timeout: DELIVERED_WITHIN,
-        max_batch_bytes: u32::try_from(RECORD_MAX).unwrap_or(u32::MAX),
+        // A batch with a larger record is rejected.
+        max_batch_bytes: u32::try_from(QUARANTINE_RECORD_MAX).unwrap_or(u32::MAX),
         ..ProducerOptions::default()
     };
     Producer::new(kafka, &options)

@@ -5,7 +5,8 @@ use kafka_protocol::messages::create_acls_request::AclCreation;
 use kafka_protocol::messages::delete_acls_request::DeleteAclsFilter;
 use kafka_protocol::messages::{
     ApiKey, CreateAclsRequest, CreateAclsResponse, DeleteAclsRequest, DeleteAclsResponse,
-    SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest, SaslHandshakeResponse,
+    InitProducerIdRequest, InitProducerIdResponse, SaslAuthenticateRequest,
+    SaslAuthenticateResponse, SaslHandshakeRequest, SaslHandshakeResponse,
 };
 use kafka_protocol::protocol::StrBytes;
 use meshwork_gateway::Config;
@@ -18,7 +19,7 @@ use crate::cut::{behind_links, impatient};
 use crate::leaders::{address_of, another_than, direct, in_sync, lead, leader};
 use crate::mesh::{Gateway, Product, followed};
 use crate::oracle::Writing;
-use crate::raw::{Raw, batch};
+use crate::raw::{Raw, batch, idempotent};
 use crate::{blocking, turn};
 
 const TRY_LATER: i16 = 19;
@@ -47,11 +48,15 @@ async fn quarantined(gateway: &Gateway) -> (Product, String) {
     (product, topic)
 }
 
-/// The gateway's rights on a topic: all but to write to it.
-async fn deny(topic: &str) {
+/// Operations that rules are about (`AclOperation.java`).
+const READ: i8 = 3;
+const WRITE: i8 = 4;
+
+/// The gateway's rights on a topic: all but this operation.
+async fn deny(topic: &str, operation: i8) {
     const ALLOW_ALL: (i8, i8) = (2, 3);
-    const DENY_WRITE: (i8, i8) = (4, 2);
-    let rules = [ALLOW_ALL, DENY_WRITE].map(|(operation, permission)| {
+    const DENY: i8 = 2;
+    let rules = [ALLOW_ALL, (operation, DENY)].map(|(operation, permission)| {
         AclCreation::default()
             .with_resource_type(2)
             .with_resource_name(StrBytes::from_string(topic.to_owned()))
@@ -125,7 +130,7 @@ async fn where_the_gateway_may_not_write_batches_are_put_off() {
     let writing = Writing::start_mixed(&product, producer);
     writing.goes_on(300).await;
     for topic in [&quarantine, &others_quarantine] {
-        deny(topic).await;
+        deny(topic, WRITE).await;
     }
     until_put_off(&gateway, &product).await;
     let of_leader = address_of_leader(&gateway, other.topic()).await;
@@ -151,6 +156,48 @@ async fn address_of_leader(gateway: &Gateway, topic: &str) -> String {
     let answer: MetadataResponse = raw.ask(ApiKey::Metadata, 9, &asks).await.unwrap();
     let broker = answer.brokers.iter().find(|b| b.node_id.0 == node).unwrap();
     format!("{}:{}", &*broker.host, broker.port)
+}
+
+/// What a producer is told that comes for the first time, of a batch of which something is to be taken
+/// out.
+async fn newcomer(gateway: &Gateway, product: &Product) -> i16 {
+    let asks = InitProducerIdRequest::default()
+        .with_transactional_id(None)
+        .with_transaction_timeout_ms(60_000)
+        .with_producer_id((-1).into())
+        .with_producer_epoch(-1);
+    let mut raw = direct().await;
+    let answer: InitProducerIdResponse = raw.ask(ApiKey::InitProducerId, 4, &asks).await.unwrap();
+    let mixed = batch(Codec::None, &[product.flight("g"), b"bad".to_vec()]);
+    let (id, epoch) = (answer.producer_id.0, answer.producer_epoch);
+    let mut raw = Raw::connect(&address_of_leader(gateway, product.topic()).await).await;
+    log_in(&mut raw).await;
+    let mixed = idempotent(mixed, id, epoch, 0);
+    raw.produce(9, product.topic(), &mixed).await.0
+}
+
+#[tokio::test]
+async fn where_one_quarantine_may_not_be_read_the_producers_of_others_go_on() {
+    let turn = turn().await;
+    let brokers = turn.linked.login("mesh");
+    let gateway = Gateway::start_at(Config::default(), registry(), brokers).await;
+    let (product, quarantine) = quarantined(&gateway).await;
+    let (other, _) = quarantined(&gateway).await;
+    deny(&quarantine, READ).await;
+    wait_until("a new producer to be put off", || async {
+        newcomer(&gateway, &product).await == TRY_LATER
+    })
+    .await;
+    wait_until("a new producer of another product", || async {
+        newcomer(&gateway, &other).await == 0
+    })
+    .await;
+    allow(&quarantine).await;
+    wait_until("quarantine to be followed again", || async {
+        newcomer(&gateway, &product).await == 0
+    })
+    .await;
+    gateway.stop().await;
 }
 
 #[tokio::test]

@@ -72,6 +72,9 @@ async fn without_idempotence_what_is_bad_is_just_taken_out() {
     let given = batch(Codec::None, &[world.good("g0"), bad("b1")]);
     let (code, offset, _) = raw.produce(9, world.product.topic(), &given).await;
     assert_eq!((code, offset), (0, -1));
+    let seen = world.product.observed(1).await;
+    let refused = seen.iter().flat_map(|seen| &seen.refused);
+    assert_eq!(refused.map(|refused| refused.records).sum::<i64>(), 1);
     // And of one that wants no answer nothing is waited for.
     let given = batch(Codec::None, &[bad("b2"), world.good("g3")]);
     let request = produce_request(world.product.topic(), &given).with_acks(0);

@@ -417,5 +417,7 @@ fn verdicts_on_their_way_are_bounded() {
         assert!(n.attempt(at, 1));
         assert!(n.attempt(at, 1), "the same is no new one");
     }
+    assert!(!n.may_attempt(i32::MAX, 1));
     assert!(!n.attempt(i32::MAX, 1));
+    assert!(n.may_attempt(0, 1), "it is on its way already");
 }

@@ -165,6 +165,13 @@ impl Batch<'_> {
                 }
                 _ => return Ok(report),
             };
+            if tokio::time::Instant::now() >= sender.deadline {
+                // Nothing is known of the registry, so that it does not pass unchecked either.
+                return Err(Verdict::Refused(Refused::later(
+                    Why::Registry,
+                    "the batch's schemas could not be loaded in the time that its client waits: try later",
+                )));
+            }
             schemas::load(shared, sender, self, needed).await;
         }
         Err(Verdict::Refused(Refused::later(

@@ -13,7 +13,8 @@ use super::batch::Batch;
 use super::decide::Sender;
 use crate::service::Shared;
 
-/// How long a request waits for schemas each time that it lacks some.
+/// How long the registry has to answer about a schema before it counts as one that can't be asked.
+/// Also how long a request that lacks schemas begins to ask for some.
 const LOADED_WITHIN: Duration = Duration::from_secs(5);
 /// Schemas that one request asks for at a time.
 const AT_ONCE: usize = 16;
@@ -21,8 +22,9 @@ const AT_ONCE: usize = 16;
 const ALONG_MAX: usize = 256;
 
 /// Loads what a batch needs, and the first time of a request what the batches behind it need too, all
-/// at the same time. Where the registry can't be asked, or does not answer in time, the next look says
-/// so.
+/// at the same time. Each is given [`LOADED_WITHIN`] for itself, after which the next look says that
+/// the registry can't be asked. What the request's own deadline cuts off says nothing of the registry,
+/// and is not loaded then.
 pub(super) async fn load(
     shared: &Shared,
     sender: &mut Sender<'_>,
@@ -33,16 +35,23 @@ pub(super) async fn load(
     if !std::mem::replace(&mut sender.looked_ahead, true) {
         all.extend(ahead(shared, batch.request, batch.partition, needed));
     }
-    let until = (Instant::now() + LOADED_WITHIN).min(sender.deadline);
+    let begin_until = Instant::now() + LOADED_WITHIN;
     let mut loading = JoinSet::new();
-    for needed in all {
-        if loading.len() >= AT_ONCE {
-            loading.join_next().await;
+    let loads = async {
+        for needed in all {
+            if loading.len() >= AT_ONCE {
+                loading.join_next().await;
+            }
+            if Instant::now() >= begin_until {
+                break;
+            }
+            let schemas = Arc::clone(&shared.schemas);
+            loading.spawn(async move { schemas.load_within(&needed, LOADED_WITHIN).await });
         }
-        let schemas = Arc::clone(&shared.schemas);
-        loading.spawn(async move { schemas.load_by(&needed, until).await });
-    }
-    while loading.join_next().await.is_some() {}
+        while loading.join_next().await.is_some() {}
+    };
+    // Dropped, the set ends those that are still on their way.
+    let _ = tokio::time::timeout_at(sender.deadline, loads).await;
 }
 
 /// What the batches behind `partition` need. Whatever else is wrong with them shows when they are

@@ -223,6 +223,10 @@ async fn a_registry_that_does_not_answer_is_not_waited_for_without_end() {
     let gateway = Gateway::start_with(config, way.client()).await;
     way.hold_up(usize::MAX);
     let mut raw = Raw::connect(&gateway.address).await;
+    // But where its client has less patience, nothing is known of the registry.
+    let hasty = produce_request(product.topic(), &unknown).with_timeout_ms(1_000);
+    let answer: ProduceResponse = raw.ask(ApiKey::Produce, 9, &hasty).await.unwrap();
+    assert_eq!(answer.responses[0].partition_responses[0].error_code, 19);
     assert_eq!(raw.produce(9, product.topic(), &unknown).await.0, 0);
     gateway.stop().await;
 }

@@ -20,6 +20,10 @@ const LOADED_WITHIN: Duration = Duration::from_secs(5);
 const AT_ONCE: usize = 16;
 /// Schemas of later batches that are loaded along with those of the first that lacks one.
 const ALONG_MAX: usize = 256;
+/// Later batches that are looked through for schemas: each may well bring one.
+const AHEAD_BATCHES: usize = ALONG_MAX;
+/// Their bytes: looking ahead saves waiting, and is work done twice where nothing is missing.
+const AHEAD_BYTES: usize = 4 << 20;
 
 /// Loads what a batch needs, and the first time of a request what the batches behind it need too, all
 /// at the same time. Each is given [`LOADED_WITHIN`] for itself, after which the next look says that
@@ -33,7 +37,7 @@ pub(super) async fn load(
 ) {
     let mut all: Vec<Needed> = needed.to_vec();
     if !std::mem::replace(&mut sender.looked_ahead, true) {
-        all.extend(ahead(shared, batch.request, batch.partition, needed));
+        all.extend(ahead(shared, batch.request, batch.partition, needed).await);
     }
     let begin_until = Instant::now() + LOADED_WITHIN;
     let mut loading = JoinSet::new();
@@ -54,9 +58,9 @@ pub(super) async fn load(
     let _ = tokio::time::timeout_at(sender.deadline, loads).await;
 }
 
-/// What the batches behind `partition` need. Whatever else is wrong with them shows when they are
-/// looked at themselves.
-fn ahead(
+/// What the next batches behind `partition` need. Whatever else is wrong with them shows when they
+/// are looked at themselves.
+async fn ahead(
     shared: &Shared,
     request: &ProduceRequest<'_>,
     partition: &ProducePartition<'_>,
@@ -67,11 +71,16 @@ fn ahead(
         .partitions()
         .skip_while(|p| p.topic != partition.topic || p.partition != partition.partition)
         .skip(1);
-    for later in behind {
-        let product = super::decide::product(shared, later.topic);
-        let (Some(product), Some(records)) = (product, later.records) else {
-            continue;
+    let of_products = behind.filter_map(|later| {
+        let product = super::decide::product(shared, later.topic)?;
+        Some((product, later.records?))
+    });
+    let mut left = AHEAD_BYTES;
+    for (product, records) in of_products.take(AHEAD_BATCHES) {
+        let Some(rest) = left.checked_sub(records.len()) else {
+            break;
         };
+        left = rest;
         let needed = product.with_pipeline(|pipeline| {
             let batch = pipeline.read(records).ok()?;
             pipeline.needed(&batch, &*shared.schemas).ok()
@@ -81,6 +90,8 @@ fn ahead(
         if all.len() >= ALONG_MAX {
             break;
         }
+        // Each is unpacked whole; others that run on this thread have their turn in between.
+        tokio::task::yield_now().await;
     }
     all
 }

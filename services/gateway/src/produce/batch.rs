@@ -9,7 +9,7 @@ use meshwork_wire::protocol::produce::{ProducePartition, ProduceRequest};
 use meshwork_wire::{BatchError, BatchHeader, BatchView, CodecError, HEADER_BYTES};
 
 use super::counts::{Seen, broken};
-use super::decide::{Judged, Sender, Unbearable, Verdict, behind, note};
+use super::decide::{Judged, Passed, Sender, Unbearable, Verdict, behind, note};
 use super::errors::{Refused, Why, code};
 use super::guard::{Place, Session, place};
 use super::numbered::Numbered;
@@ -66,8 +66,8 @@ pub(super) async fn product_batch(
     };
     let mut verdict = judged.decide(sender).await?;
     if let Some((session, place)) = &session {
-        if let Verdict::Forward(Some(sent)) | Verdict::Rewritten(_, sent) = &mut verdict {
-            sent.alone = sender.first.pass(session);
+        if let Verdict::Forward(Some(passed)) | Verdict::Rewritten(_, passed) = &mut verdict {
+            passed.sent.alone = sender.first.pass(session);
         }
         match &verdict {
             Verdict::Refused(refused) => note(sender, session, *place, refused)?,
@@ -188,19 +188,20 @@ impl Batch<'_> {
             BatchOutcome::Rewritten(bytes) => {
                 let records = records_in(&bytes);
                 let sent = self.sent(records, report.tally, report.parts, renumbered);
-                Verdict::Rewritten(bytes, Box::new(Sent { seen, ..sent }))
+                Verdict::Rewritten(bytes, Box::new(Passed { sent, seen }))
             }
             BatchOutcome::Nothing => Verdict::TakenOut,
             _ => {
                 let sent = self.as_it_came(report.tally, report.parts);
-                Verdict::Forward(Some(Box::new(Sent { seen, ..sent })))
+                Verdict::Forward(Some(Box::new(Passed { sent, seen })))
             }
         }
     }
 
     /// It goes on as it came.
     pub(super) fn forwarded(&self, tally: PartitionTally, parts: Vec<Part>) -> Verdict {
-        Verdict::Forward(Some(Box::new(self.as_it_came(tally, parts))))
+        let (sent, seen) = (self.as_it_came(tally, parts), Seen::default());
+        Verdict::Forward(Some(Box::new(Passed { sent, seen })))
     }
 
     fn as_it_came(&self, tally: PartitionTally, parts: Vec<Part>) -> Sent {
@@ -246,7 +247,6 @@ impl Batch<'_> {
             alone: false,
             renumbered,
             session: None,
-            seen: Seen::default(),
         }
     }
 }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::batch::product_batch;
 use super::contacts::Contacts;
-use super::counts;
+use super::counts::{self, Seen};
 use super::early;
 use super::errors::{Refused, Why, code, taken_out};
 use super::first::First;
@@ -95,11 +95,17 @@ pub(crate) struct Decided {
 
 /// What was decided on a batch.
 pub(super) enum Verdict {
-    Forward(Option<Box<Sent>>),
-    Rewritten(Vec<u8>, Box<Sent>),
+    Forward(Option<Box<Passed>>),
+    Rewritten(Vec<u8>, Box<Passed>),
     Refused(Refused),
     /// Success, and nothing goes on.
     TakenOut,
+}
+
+/// A product's batch that goes on.
+pub(super) struct Passed {
+    pub(super) sent: Sent,
+    pub(super) seen: Seen,
 }
 
 /// The same, and whose batch it is.
@@ -149,19 +155,22 @@ pub(crate) async fn decide(
     };
     let mut replacements: Vec<Replacement> = Vec::new();
     let mut unanswerable = false;
+    let mut goes_on = |passed: Box<Passed>, session| {
+        let Passed { sent, seen } = *passed;
+        seen.count(shared, &sent.name);
+        decided.produced.sent.push(Sent { session, ..sent });
+    };
     for (at, (partition, judged)) in request.partitions().zip(all).enumerate() {
         let Judged { verdict, session } = judged;
         let replacement = match verdict {
-            Verdict::Forward(sent) => {
-                if let Some(sent) = sent {
-                    sent.seen.count(shared, &sent.name);
-                    decided.produced.sent.push(Sent { session, ..*sent });
+            Verdict::Forward(passed) => {
+                if let Some(passed) = passed {
+                    goes_on(passed, session);
                 }
                 Replacement::Keep
             }
-            Verdict::Rewritten(bytes, sent) => {
-                sent.seen.count(shared, &sent.name);
-                decided.produced.sent.push(Sent { session, ..*sent });
+            Verdict::Rewritten(bytes, passed) => {
+                goes_on(passed, session);
                 Replacement::With(bytes)
             }
             Verdict::Refused(refused) => {

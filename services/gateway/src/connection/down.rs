@@ -82,7 +82,7 @@ impl Down {
                     mut produced,
                 } => {
                     self.settle_own(&mut produced)?;
-                    let own = produced::answers(&produced);
+                    let own = produced::answers(produced.own);
                     let frame = produce::own_answer(correlation_id, version, &own)
                         .map_err(|error| own_failed(ApiKey::PRODUCE, &error))?;
                     self.send(&frame).await?;
@@ -193,7 +193,7 @@ impl Down {
                 let message = self.whole(wanted, total).await?;
                 let frame = message.get(LENGTH_BYTES..).unwrap_or_default();
                 self.settle_own(&mut produced)?;
-                match self.produced(wanted, frame, &produced)? {
+                match self.produced(wanted, frame, *produced)? {
                     Some(rewritten) => self.send(&rewritten).await,
                     None => self.send(&message).await,
                 }

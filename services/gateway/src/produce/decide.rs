@@ -134,8 +134,11 @@ pub(crate) async fn decide(
         return Err(Unbearable::TooMany);
     }
     let mut seen = std::collections::HashSet::new();
-    let twice = |p: ProducePartition<'_>| !seen.insert((p.topic.owned(), p.partition));
-    if request.len() > 1 && request.partitions().any(twice) {
+    if request.len() > 1
+        && !request
+            .partitions()
+            .all(|p| seen.insert((p.topic, p.partition)))
+    {
         return Err(Unbearable::Twice);
     }
     early::wait(shared, request, sender.deadline).await;

@@ -10,7 +10,7 @@ use super::batch::product_batch;
 use super::contacts::Contacts;
 use super::counts::{self, Seen};
 use super::early;
-use super::errors::{Refused, Why, code, taken_out};
+use super::errors::{Refused, Telling, Why, code, taken_out};
 use super::first::First;
 use super::guard::{Guard, Place, Session, place};
 use crate::config::OtherTopics;
@@ -143,8 +143,13 @@ pub(crate) async fn decide(
     }
     early::wait(shared, request, sender.deadline).await;
     let mut all: Vec<Judged> = Vec::new();
+    let mut telling = Telling::default();
     for partition in request.partitions() {
-        all.push(one(shared, sender, request, &partition).await?);
+        let mut judged = one(shared, sender, request, &partition).await?;
+        if let Verdict::Refused(refused) = &mut judged.verdict {
+            telling.bound(refused);
+        }
+        all.push(judged);
     }
     let broke_contract =
         |j: &Judged| matches!(&j.verdict, Verdict::Refused(r) if r.code == code::INVALID_RECORD);

@@ -52,9 +52,9 @@ pub(super) async fn product_batch(
     };
     let session = place(batch.header(), &product.topic, partition.partition);
     if let Some((known, place)) = &session
-        && let Some(verdict) = behind(sender, known, *place)
+        && let Some(refused) = behind(sender, known, *place)
     {
-        return Ok(Judged { verdict, session });
+        return Ok(Judged::of_product(Verdict::Refused(refused), session));
     }
     let judged = Batch {
         shared,
@@ -74,7 +74,7 @@ pub(super) async fn product_batch(
             _ => sender.guard.pass(session, *place),
         }
     }
-    Ok(Judged { verdict, session })
+    Ok(Judged::of_product(verdict, session))
 }
 
 /// A batch, and what has to be known to decide on it.

@@ -111,8 +111,10 @@ pub(super) struct Passed {
 /// The same, and whose batch it is.
 pub(super) struct Judged {
     pub(super) verdict: Verdict,
-    /// None without idempotence, and where nobody keeps count.
+    /// Of a product's batch, which the way back keeps count of too; none without idempotence.
     pub(super) session: Option<(Session, Place)>,
+    /// Of an idempotent producer, which has to be told of a refusal.
+    pub(super) numbered: bool,
 }
 
 impl From<Verdict> for Judged {
@@ -120,6 +122,28 @@ impl From<Verdict> for Judged {
         Self {
             verdict,
             session: None,
+            numbered: false,
+        }
+    }
+}
+
+impl Judged {
+    /// Of a product's batch.
+    pub(super) fn of_product(verdict: Verdict, session: Option<(Session, Place)>) -> Self {
+        Self {
+            verdict,
+            numbered: session.is_some(),
+            session,
+        }
+    }
+
+    /// Of a batch of what is no product as far as is known. When it comes again, it passes without
+    /// being counted: on the way back it would never be made good.
+    pub(super) fn of_none(refused: Refused, session: Option<&(Session, Place)>) -> Self {
+        Self {
+            verdict: Verdict::Refused(refused),
+            session: None,
+            numbered: session.is_some(),
         }
     }
 }
@@ -169,7 +193,11 @@ pub(crate) async fn decide(
         decided.produced.sent.push(Sent { session, ..sent });
     };
     for (at, (partition, judged)) in request.partitions().zip(all).enumerate() {
-        let Judged { verdict, session } = judged;
+        let Judged {
+            verdict,
+            session,
+            numbered,
+        } = judged;
         let replacement = match verdict {
             Verdict::Forward(passed) => {
                 if let Some(passed) = passed {
@@ -185,7 +213,7 @@ pub(crate) async fn decide(
                 let product = product(shared, partition.topic);
                 let topic = product.as_ref().map(|product| &product.topic);
                 counts::refused(shared, topic, partition.partition, &refused);
-                unanswerable |= request.acks == 0 && session.is_some();
+                unanswerable |= request.acks == 0 && numbered;
                 let answer = refused.answer(partition.topic, partition.partition);
                 decided.produced.own.push(Own { answer, session });
                 Replacement::Drop
@@ -236,10 +264,8 @@ fn refuse_the_rest(
         if let Some((session, place)) = &session {
             note(sender, session, *place, &refused)?;
         }
-        *judged = Judged {
-            verdict: Verdict::Refused(refused),
-            session,
-        };
+        judged.numbered = session.is_some();
+        judged.verdict = Verdict::Refused(refused);
     }
     Ok(())
 }
@@ -302,10 +328,7 @@ async fn one(
             if let Some((session, place)) = &unknown
                 && let Some(behind) = behind(sender, session, *place)
             {
-                return Ok(Judged {
-                    verdict: behind,
-                    session: unknown,
-                });
+                return Ok(Judged::of_none(behind, unknown.as_ref()));
             }
             let Some(name) = shared.topics.name(&id) else {
                 let refused = Refused::new(
@@ -316,10 +339,7 @@ async fn one(
                 if let Some((session, place)) = &unknown {
                     note(sender, session, *place, &refused)?;
                 }
-                return Ok(Judged {
-                    verdict: Verdict::Refused(refused),
-                    session: unknown,
-                });
+                return Ok(Judged::of_none(refused, unknown.as_ref()));
             };
             if let Some((session, place)) = unknown {
                 sender.guard.pass(&session, place);
@@ -381,9 +401,9 @@ pub(super) fn session(
 }
 
 /// The answer to a batch that would overtake a refused one.
-pub(super) fn behind(sender: &mut Sender<'_>, session: &Session, place: Place) -> Option<Verdict> {
+pub(super) fn behind(sender: &mut Sender<'_>, session: &Session, place: Place) -> Option<Refused> {
     let behind = sender.guard.look(session, place)?;
-    Some(Verdict::Refused(Refused::behind(behind, place)))
+    Some(Refused::behind(behind, place))
 }
 
 fn hex(id: &[u8; 16]) -> Arc<str> {

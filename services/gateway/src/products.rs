@@ -9,15 +9,46 @@ use meshwork_model::mesh::ProductAnnouncement;
 use meshwork_model::name::Urn;
 use meshwork_model::topic::QUARANTINE_SUFFIX;
 use meshwork_pipeline::{BatchPipeline, Checker, OnUnavailable, ProductPolicy};
-use meshwork_wire::Limits;
+use meshwork_wire::{BatchError, BatchView, Limits};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// Kafka's default `max.message.bytes`, until the topic's own is known.
 const MAX_MESSAGE_BYTES: usize = 1_048_588;
-/// Pipelines kept for one product, buffers and all: as many as threads that may run them.
-const PIPELINES_KEPT: usize = 16;
+/// Pipelines kept, over all products: more than threads that may run them. With its buffers one holds
+/// some 10 MiB at most.
+const PIPELINES_KEPT: usize = 64;
+
+/// Pipelines that no batch is run through now, used again for whichever product comes next.
+#[derive(Debug)]
+struct Pipelines {
+    idle: Mutex<Vec<BatchPipeline>>,
+    limits: Limits,
+}
+
+impl Pipelines {
+    fn with<T>(
+        &self,
+        policy: &Arc<ProductPolicy>,
+        work: impl FnOnce(&mut BatchPipeline) -> T,
+    ) -> T {
+        let idle = self.idle.lock().pop();
+        let mut pipeline = match idle {
+            Some(mut pipeline) => {
+                pipeline.set_product(policy);
+                pipeline
+            }
+            None => BatchPipeline::new(Checker::new(Arc::clone(policy)), self.limits),
+        };
+        let done = work(&mut pipeline);
+        let mut idle = self.idle.lock();
+        if idle.len() < PIPELINES_KEPT {
+            idle.push(pipeline);
+        }
+        done
+    }
+}
 
 /// An announced product version.
 #[derive(Debug)]
@@ -26,19 +57,17 @@ pub(crate) struct Product {
     pub(crate) topic: Arc<str>,
     /// How its records are treated.
     pub(crate) policy: Arc<ProductPolicy>,
-    limits: Limits,
     max_batch_bytes: AtomicUsize,
-    idle: Mutex<Vec<BatchPipeline>>,
+    pipelines: Arc<Pipelines>,
 }
 
 impl Product {
-    fn new(policy: ProductPolicy, limits: Limits, max_batch_bytes: usize) -> Self {
+    fn new(policy: ProductPolicy, pipelines: Arc<Pipelines>, max_batch_bytes: usize) -> Self {
         Self {
             topic: policy.topic.as_str().into(),
             policy: Arc::new(policy),
-            limits,
             max_batch_bytes: AtomicUsize::new(max_batch_bytes),
-            idle: Mutex::default(),
+            pipelines,
         }
     }
 
@@ -52,17 +81,14 @@ impl Product {
         self.max_batch_bytes.store(bytes, Ordering::Relaxed);
     }
 
-    /// Runs `work` with a pipeline of this product; its buffers are used again.
+    /// Reads a batch's header, and checks its checksum; its records are not looked at yet.
+    pub(crate) fn read<'a>(&self, records: &'a [u8]) -> Result<BatchView<'a>, BatchError> {
+        BatchView::parse(records, &self.pipelines.limits)
+    }
+
+    /// Runs `work` with a pipeline for this product; its buffers are used again.
     pub(crate) fn with_pipeline<T>(&self, work: impl FnOnce(&mut BatchPipeline) -> T) -> T {
-        let idle = self.idle.lock().pop();
-        let mut pipeline = idle
-            .unwrap_or_else(|| BatchPipeline::new(Checker::new(self.policy.clone()), self.limits));
-        let done = work(&mut pipeline);
-        let mut idle = self.idle.lock();
-        if idle.len() < PIPELINES_KEPT {
-            idle.push(pipeline);
-        }
-        done
+        self.pipelines.with(&self.policy, work)
     }
 }
 
@@ -70,7 +96,7 @@ impl Product {
 #[derive(Debug)]
 pub(crate) struct Products {
     by_topic: ArcSwap<HashMap<String, Arc<Product>>>,
-    limits: Limits,
+    pipelines: Arc<Pipelines>,
     /// Whether everything has been read that was announced at the start.
     known: watch::Sender<bool>,
     unavailable: OnUnavailable,
@@ -80,7 +106,10 @@ impl Products {
     pub(crate) fn new(limits: Limits, unavailable: OnUnavailable) -> Self {
         Self {
             by_topic: ArcSwap::default(),
-            limits,
+            pipelines: Arc::new(Pipelines {
+                idle: Mutex::default(),
+                limits,
+            }),
             known: watch::Sender::new(false),
             unavailable,
         }
@@ -154,7 +183,7 @@ impl Products {
                 continue;
             }
             let limit = known.map_or(MAX_MESSAGE_BYTES, |k| k.max_batch_bytes());
-            let product = Arc::new(Product::new(policy, self.limits, limit));
+            let product = Arc::new(Product::new(policy, Arc::clone(&self.pipelines), limit));
             all.insert(topic.clone(), Arc::clone(&product));
             changed.insert(topic, product);
         }
@@ -171,6 +200,9 @@ pub(crate) fn is_named_like_one(topic: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use meshwork_model::mesh::announcement::{EnforcementMode, ProductStatus, TagMode};
+    use meshwork_pipeline::KeyRule;
+
     use super::*;
 
     #[test]
@@ -185,6 +217,45 @@ mod tests {
         ] {
             assert_eq!(is_named_like_one(topic), is_named_so, "{topic}");
         }
+    }
+
+    fn policy(topic: &str) -> Arc<ProductPolicy> {
+        let urn = Urn::from_topic(topic).unwrap();
+        Arc::new(ProductPolicy {
+            topic: topic.to_owned(),
+            value_subject: urn.value_subject(),
+            urn,
+            key: KeyRule::Any,
+            status: ProductStatus::Active,
+            enforcement: EnforcementMode::Reject,
+            tag: TagMode::Off,
+            event_time: None,
+            tombstones: false,
+            unavailable: OnUnavailable::Closed,
+        })
+    }
+
+    #[test]
+    fn pipelines_are_used_again_for_any_product_and_only_so_many_are_kept() {
+        let pipelines = Pipelines {
+            idle: Mutex::default(),
+            limits: Limits::default(),
+        };
+        let kept = || pipelines.idle.lock().len();
+        for topic in ["a.b.v1", "a.c.v1"] {
+            let policy = policy(topic);
+            pipelines.with(&policy, |pipeline| {
+                assert!(Arc::ptr_eq(pipeline.product(), &policy));
+            });
+            assert_eq!(kept(), 1, "one at a time");
+        }
+        fn nest(pipelines: &Pipelines, policy: &Arc<ProductPolicy>, deep: usize) {
+            if deep > 0 {
+                pipelines.with(policy, |_| nest(pipelines, policy, deep - 1));
+            }
+        }
+        nest(&pipelines, &policy("a.b.v1"), PIPELINES_KEPT + 5);
+        assert_eq!(kept(), PIPELINES_KEPT);
     }
 
     #[tokio::test]

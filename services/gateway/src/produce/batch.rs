@@ -36,10 +36,10 @@ pub(super) async fn product_batch(
         return Ok(Verdict::Forward(None).into());
     };
     // Before anything is taken from its header: what is damaged may name any producer and number.
-    let batch = match product.with_pipeline(|pipeline| pipeline.read(records)) {
+    let batch = match product.read(records) {
         Ok(batch) => batch,
         // Several batches or an old format: a broker refuses both, in its own words.
-        Err(WalkError::Batch(BatchError::Trailing(_) | BatchError::Magic(_))) => {
+        Err(BatchError::Trailing(_) | BatchError::Magic(_)) => {
             return Ok(Verdict::Forward(None).into());
         }
         Err(error) => {
@@ -47,7 +47,7 @@ pub(super) async fn product_batch(
                 // Which batches may not pass it can't be told: on a new connection it comes first.
                 sender.ends = true;
             }
-            return Ok(Verdict::Refused(unreadable(&error)).into());
+            return Ok(Verdict::Refused(unreadable(&error.into())).into());
         }
     };
     let session = place(batch.header(), &product.topic, partition.partition);

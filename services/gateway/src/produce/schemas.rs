@@ -81,11 +81,10 @@ async fn ahead(
             break;
         };
         left = rest;
-        let needed = product.with_pipeline(|pipeline| {
-            let batch = pipeline.read(records).ok()?;
-            pipeline.needed(&batch, &*shared.schemas).ok()
+        let new = product.read(records).ok().and_then(|batch| {
+            product.with_pipeline(|pipeline| pipeline.needed(&batch, &*shared.schemas).ok())
         });
-        let new = needed.unwrap_or_default();
+        let new = new.unwrap_or_default();
         all.extend(new.into_iter().filter(|n| !known.contains(n)));
         if all.len() >= ALONG_MAX {
             break;

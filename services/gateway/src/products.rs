@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use meshwork_model::mesh::ProductAnnouncement;
@@ -98,7 +98,9 @@ pub(crate) struct Products {
     by_topic: ArcSwap<HashMap<String, Arc<Product>>>,
     pipelines: Arc<Pipelines>,
     /// Whether everything has been read that was announced at the start.
-    known: watch::Sender<bool>,
+    known: AtomicBool,
+    /// The same, to wait for. A look at it takes a lock.
+    told: watch::Sender<bool>,
     unavailable: OnUnavailable,
 }
 
@@ -110,7 +112,8 @@ impl Products {
                 idle: Mutex::default(),
                 limits,
             }),
-            known: watch::Sender::new(false),
+            known: AtomicBool::new(false),
+            told: watch::Sender::new(false),
             unavailable,
         }
     }
@@ -118,18 +121,19 @@ impl Products {
     /// Everything has been read that was announced at the start: a topic that is no product's by now
     /// is none.
     pub(crate) fn all_known(&self) {
-        self.known.send_replace(true);
+        self.known.store(true, Ordering::Release);
+        self.told.send_replace(true);
     }
 
     /// Whether it has.
     pub(crate) fn are_known(&self) -> bool {
-        *self.known.borrow()
+        self.known.load(Ordering::Acquire)
     }
 
     /// Waits until everything is known that was announced at the start. `false`: it was not by
     /// `deadline`.
     pub(crate) async fn known_by(&self, deadline: Instant) -> bool {
-        let mut known = self.known.subscribe();
+        let mut known = self.told.subscribe();
         let known = known.wait_for(|known| *known);
         tokio::time::timeout_at(deadline, known)
             .await

@@ -4,6 +4,7 @@ mod login;
 mod produced;
 mod rewrite;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::Conn;
-use super::frames::{Begin, Frames, Outbox};
+use super::frames::{Begin, Frames, Outbox, at_once};
 use super::pending::{Answer, Owed, Pending};
 use crate::error::Ended;
 use crate::produce::Guard;
@@ -207,8 +208,14 @@ impl Down {
             self.flush().await?;
         }
         let until = wanted.deadline(self.conn.throttled_until());
-        let begun = self.broker.begin(RESPONSE_LEAST, ANSWER_MAX);
-        match tokio::time::timeout_at(until, begun).await {
+        let begun = {
+            let mut begun = pin!(self.broker.begin(RESPONSE_LEAST, ANSWER_MAX));
+            match at_once(begun.as_mut()).await {
+                Some(begun) => Ok(begun),
+                None => tokio::time::timeout_at(until, begun).await,
+            }
+        };
+        match begun {
             Ok(Ok(Some(length))) => Ok(length),
             Ok(Ok(None)) => Err(Ended::BrokerClosed {
                 broker: self.conn.broker.clone(),

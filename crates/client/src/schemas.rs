@@ -40,6 +40,12 @@ struct Entry {
     until: Option<Instant>,
 }
 
+impl Entry {
+    fn is_fresh(&self, now: Instant) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+}
+
 impl SchemaCache {
     /// Keeps at most `most` schemas; when there are more, what would expire is dropped, and an eighth
     /// of the others only where that is not enough. They are loaded again as they are asked for, which
@@ -80,44 +86,54 @@ impl SchemaCache {
     /// # Errors
     /// The registry can't be asked; the look-up then says `Unavailable`.
     pub async fn load(&self, needed: &Needed) -> Result<(), RegistryClientError> {
-        let event_time = self.event_times.read().get(&needed.subject).cloned();
-        let found = self.fetch(needed, event_time.as_deref()).await;
-        let (lookup, lives, result) = match found {
-            Ok(lookup) => {
-                let lives = match lookup {
-                    SchemaLookup::Known(_) | SchemaLookup::Unusable(_) => None,
-                    _ => Some(MISSING_FOR),
-                };
-                (lookup, lives, Ok(()))
+        loop {
+            let event_time = self.event_times.read().get(&needed.subject).cloned();
+            let found = self.fetch(needed, event_time.as_deref()).await;
+            let (lookup, result) = match found {
+                Ok(lookup) => (lookup, Ok(())),
+                Err(error) => (SchemaLookup::Unavailable, Err(error)),
+            };
+            // Compiled for another field than the one that was named meanwhile, it would be kept
+            // for ever.
+            let named = self.event_times.read();
+            if named.get(&needed.subject) == event_time.as_ref() {
+                self.keep(needed, lookup);
+                return result;
             }
-            Err(error) => (SchemaLookup::Unavailable, Some(UNAVAILABLE_FOR), Err(error)),
-        };
-        self.keep(needed, lookup, lives);
-        result
-    }
-
-    /// The same, until then: a registry that has not answered by then is one that can't be asked.
-    pub async fn load_by(&self, needed: &Needed, until: tokio::time::Instant) {
-        let loaded = tokio::time::timeout_at(until, self.load(needed)).await;
-        let lacking = || self.look_up(&needed.subject, needed.schema);
-        // Whoever asked at the same time may have its answer by now.
-        if loaded.is_err() && matches!(lacking(), SchemaLookup::NotLoaded) {
-            self.keep(needed, SchemaLookup::Unavailable, Some(UNAVAILABLE_FOR));
         }
     }
 
-    fn keep(&self, needed: &Needed, lookup: SchemaLookup, lives: Option<Duration>) {
+    /// The same, for at most that long: a registry that has not answered by then is one that can't be
+    /// asked. Whoever has less time drops this instead, and nothing is said of the registry.
+    pub async fn load_within(&self, needed: &Needed, within: Duration) {
+        if tokio::time::timeout(within, self.load(needed))
+            .await
+            .is_err()
+        {
+            self.keep(needed, SchemaLookup::Unavailable);
+        }
+    }
+
+    fn keep(&self, needed: &Needed, lookup: SchemaLookup) {
+        let lives = match lookup {
+            SchemaLookup::Known(_) | SchemaLookup::Unusable(_) => None,
+            SchemaLookup::Unavailable => Some(UNAVAILABLE_FOR),
+            _ => Some(MISSING_FOR),
+        };
+        let now = Instant::now();
         let mut entries = self.entries.write();
+        let answered = entries.get(needed).is_some_and(|entry| {
+            entry.is_fresh(now) && !matches!(entry.lookup, SchemaLookup::Unavailable)
+        });
+        if answered && matches!(lookup, SchemaLookup::Unavailable) {
+            // Whoever asked at the same time had an answer.
+            return;
+        }
         if entries.len() >= self.most && !entries.contains_key(needed) {
             make_room(&mut entries, self.most);
         }
-        entries.insert(
-            needed.clone(),
-            Entry {
-                lookup,
-                until: lives.map(|lives| Instant::now() + lives),
-            },
-        );
+        let until = lives.map(|lives| now + lives);
+        entries.insert(needed.clone(), Entry { lookup, until });
     }
 
     async fn fetch(
@@ -199,9 +215,7 @@ impl Schemas for SchemaCache {
         };
         let entries = self.entries.read();
         match entries.get(&needed) {
-            Some(entry) if entry.until.is_none_or(|until| Instant::now() < until) => {
-                entry.lookup.clone()
-            }
+            Some(entry) if entry.is_fresh(Instant::now()) => entry.lookup.clone(),
             _ => SchemaLookup::NotLoaded,
         }
     }
@@ -294,7 +308,93 @@ async fn parse_at(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::OnceLock;
+
+    use axum::Json;
+    use axum::extract::Request;
+    use meshwork_registry_client::RegistryClientConfig;
+    use tokio::net::TcpListener;
+
     use super::*;
+
+    const SUBJECT: &str = "a.b.v1-value";
+
+    fn needed() -> Needed {
+        Needed {
+            schema: SchemaRef::Id(SchemaId::new(1).unwrap()),
+            subject: SUBJECT.to_owned(),
+        }
+    }
+
+    /// A cache that asks at the listener's address.
+    fn cache(listener: &TcpListener) -> SchemaCache {
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let config = RegistryClientConfig::new(&url);
+        SchemaCache::new(RegistryClient::new(&config).unwrap(), 10)
+    }
+
+    async fn silent() -> (SchemaCache, TcpListener) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        (cache(&listener), listener)
+    }
+
+    impl SchemaCache {
+        fn says(&self) -> SchemaLookup {
+            let needed = needed();
+            self.look_up(&needed.subject, needed.schema)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_registry_that_had_its_time_counts_as_away_and_one_that_had_not_does_not() {
+        let (cache, _listener) = silent().await;
+        let (soon, never) = (Duration::from_millis(20), Duration::from_secs(3600));
+        let cut = tokio::time::timeout(soon, cache.load_within(&needed(), never)).await;
+        assert!(cut.is_err());
+        assert!(matches!(cache.says(), SchemaLookup::NotLoaded));
+        cache.load_within(&needed(), soon).await;
+        // Believed for a moment only, which may be over already.
+        let entries = cache.entries.read();
+        let kept = entries.get(&needed()).unwrap();
+        assert!(matches!(kept.lookup, SchemaLookup::Unavailable));
+    }
+
+    #[tokio::test]
+    async fn no_answer_takes_the_place_of_none_that_somebody_else_was_given() {
+        let (cache, _listener) = silent().await;
+        cache.keep(&needed(), SchemaLookup::Unavailable);
+        for answer in [SchemaLookup::Unknown, SchemaLookup::Unusable("so".into())] {
+            cache.keep(&needed(), answer.clone());
+            cache.load_within(&needed(), Duration::ZERO).await;
+            let kind = std::mem::discriminant::<SchemaLookup>;
+            assert_eq!(kind(&cache.says()), kind(&answer));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_schema_is_never_kept_for_an_event_time_that_was_named_before() {
+        static CACHE: OnceLock<SchemaCache> = OnceLock::new();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        CACHE.set(cache(&listener)).unwrap();
+        let answer = |request: Request| async move {
+            if !request.uri().path().ends_with("/versions") {
+                let schema = r#"{"type":"record","name":"F","fields":[
+                    {"name":"at","type":{"type":"long","logicalType":"timestamp-millis"}}]}"#;
+                return Json(serde_json::json!({ "schema": schema }));
+            }
+            // The field is named while the schema is on its way.
+            CACHE.get().unwrap().set_event_time(SUBJECT, Some("at"));
+            Json(serde_json::json!([{ "subject": SUBJECT, "version": 1 }]))
+        };
+        let router = axum::Router::new().fallback(answer);
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let cache = CACHE.get().unwrap();
+        cache.load(&needed()).await.unwrap();
+        let SchemaLookup::Known(schema) = cache.says() else {
+            panic!("not loaded");
+        };
+        assert!(schema.has_event_time);
+    }
 
     fn entries(lasting: i64, expiring: i64) -> HashMap<Needed, Entry> {
         (0..lasting + expiring)

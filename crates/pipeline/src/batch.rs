@@ -1,6 +1,8 @@
 //! A whole batch: walked in place, record by record, and re-encoded only where a record was taken
 //! out, marked or tagged. What stays keeps producer id, epoch, flags, timestamps and compression.
 
+use std::sync::Arc;
+
 use meshwork_model::mesh::announcement::TagMode;
 use meshwork_model::time::Timestamp;
 use meshwork_wire::{
@@ -9,6 +11,7 @@ use meshwork_wire::{
 };
 
 use crate::check::{Checker, Disposition, Facts};
+use crate::policy::ProductPolicy;
 use crate::quarantine::{QuarantineFormat, QuarantineHeaders};
 use crate::reason::{Reason, Refusal};
 use crate::schemas::{Needed, Schemas};
@@ -170,6 +173,19 @@ impl BatchPipeline {
             compressor: Compressor::new(),
             builder: BatchBuilder::new(0),
             facts: Vec::new(),
+        }
+    }
+
+    /// The product.
+    #[must_use]
+    pub const fn product(&self) -> &Arc<ProductPolicy> {
+        self.checker.policy()
+    }
+
+    /// From now on for batches of this product.
+    pub fn set_product(&mut self, product: &Arc<ProductPolicy>) {
+        if !Arc::ptr_eq(self.product(), product) {
+            self.checker = Checker::new(Arc::clone(product));
         }
     }
 

@@ -111,7 +111,8 @@ pub(crate) async fn serve(
         broker: Outbox::new(upstream.sink, stalled_after),
         owe,
         span: Span::none(),
-        stop,
+        // Its own: each look at the one of all takes a lock that they would share.
+        stop: stop.child_token(),
         guard: Guard::default(),
         first: First::default(),
         contacts: Contacts::default(),

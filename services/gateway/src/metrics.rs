@@ -1,7 +1,8 @@
 //! What operators see of the gateway.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use meshwork_wire::protocol::ApiKey;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -28,6 +29,18 @@ struct Topic {
     topic: String,
 }
 
+/// API keys from 0 that are counted without a look-up: all that pass.
+const APIS: usize = 128;
+
+#[derive(Debug)]
+struct ByKey([OnceLock<Counter>; APIS]);
+
+impl Default for ByKey {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| OnceLock::new()))
+    }
+}
+
 /// Counters of the gateway; clones share them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Metrics {
@@ -41,6 +54,8 @@ struct Inner {
     accepted: Counter,
     ended: Family<Why, Counter>,
     requests: Family<Api, Counter>,
+    /// The same by the API's key, once they were asked for: without the family's lock.
+    by_key: ByKey,
     bytes_in: Counter,
     bytes_out: Counter,
     records: Family<Topic, Counter>,
@@ -170,8 +185,17 @@ impl Metrics {
         self.inner.ended.get_or_create(&Why { reason }).inc();
     }
 
-    pub(crate) fn request(&self, api: &'static str, bytes: usize) {
-        self.inner.requests.get_or_create(&Api { api }).inc();
+    pub(crate) fn request(&self, api: ApiKey, bytes: usize) {
+        let inner = &self.inner;
+        let of_family = || {
+            let api = api.name();
+            inner.requests.get_or_create(&Api { api }).clone()
+        };
+        let known = usize::try_from(api.0).ok();
+        match known.and_then(|key| inner.by_key.0.get(key)) {
+            Some(counter) => counter.get_or_init(of_family).inc(),
+            None => of_family().inc(),
+        };
         self.inner.bytes_in.inc_by(count(bytes));
     }
 

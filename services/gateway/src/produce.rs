@@ -15,7 +15,6 @@ mod repeats;
 mod schemas;
 
 pub(crate) use contacts::Contacts;
-pub(crate) use counts::Seen;
 pub(crate) use decide::{Sender, Unbearable, decide};
 pub(crate) use errors::{Refused, Why};
 pub(crate) use first::First;

@@ -2,22 +2,53 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use meshwork_model::mesh::ProductAnnouncement;
 use meshwork_model::name::Urn;
 use meshwork_model::topic::QUARANTINE_SUFFIX;
 use meshwork_pipeline::{BatchPipeline, Checker, OnUnavailable, ProductPolicy};
-use meshwork_wire::Limits;
+use meshwork_wire::{BatchError, BatchView, Limits};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// Kafka's default `max.message.bytes`, until the topic's own is known.
 const MAX_MESSAGE_BYTES: usize = 1_048_588;
-/// Pipelines kept for one product, buffers and all: as many as threads that may run them.
-const PIPELINES_KEPT: usize = 16;
+/// Pipelines kept, over all products: more than threads that may run them. With its buffers one holds
+/// some 10 MiB at most.
+const PIPELINES_KEPT: usize = 64;
+
+/// Pipelines that no batch is run through now, used again for whichever product comes next.
+#[derive(Debug)]
+struct Pipelines {
+    idle: Mutex<Vec<BatchPipeline>>,
+    limits: Limits,
+}
+
+impl Pipelines {
+    fn with<T>(
+        &self,
+        policy: &Arc<ProductPolicy>,
+        work: impl FnOnce(&mut BatchPipeline) -> T,
+    ) -> T {
+        let idle = self.idle.lock().pop();
+        let mut pipeline = match idle {
+            Some(mut pipeline) => {
+                pipeline.set_product(policy);
+                pipeline
+            }
+            None => BatchPipeline::new(Checker::new(Arc::clone(policy)), self.limits),
+        };
+        let done = work(&mut pipeline);
+        let mut idle = self.idle.lock();
+        if idle.len() < PIPELINES_KEPT {
+            idle.push(pipeline);
+        }
+        done
+    }
+}
 
 /// An announced product version.
 #[derive(Debug)]
@@ -28,25 +59,23 @@ pub(crate) struct Product {
     pub(crate) policy: Arc<ProductPolicy>,
     /// How long its topic keeps records, in milliseconds; none: for ever.
     pub(crate) retention_ms: Option<i64>,
-    limits: Limits,
     max_batch_bytes: AtomicUsize,
-    idle: Mutex<Vec<BatchPipeline>>,
+    pipelines: Arc<Pipelines>,
 }
 
 impl Product {
     fn new(
         policy: ProductPolicy,
         retention_ms: Option<i64>,
-        limits: Limits,
+        pipelines: Arc<Pipelines>,
         max_batch_bytes: usize,
     ) -> Self {
         Self {
             topic: policy.topic.as_str().into(),
             policy: Arc::new(policy),
             retention_ms,
-            limits,
             max_batch_bytes: AtomicUsize::new(max_batch_bytes),
-            idle: Mutex::default(),
+            pipelines,
         }
     }
 
@@ -60,17 +89,14 @@ impl Product {
         self.max_batch_bytes.store(bytes, Ordering::Relaxed);
     }
 
-    /// Runs `work` with a pipeline of this product; its buffers are used again.
+    /// Reads a batch's header, and checks its checksum; its records are not looked at yet.
+    pub(crate) fn read<'a>(&self, records: &'a [u8]) -> Result<BatchView<'a>, BatchError> {
+        BatchView::parse(records, &self.pipelines.limits)
+    }
+
+    /// Runs `work` with a pipeline for this product; its buffers are used again.
     pub(crate) fn with_pipeline<T>(&self, work: impl FnOnce(&mut BatchPipeline) -> T) -> T {
-        let idle = self.idle.lock().pop();
-        let mut pipeline = idle
-            .unwrap_or_else(|| BatchPipeline::new(Checker::new(self.policy.clone()), self.limits));
-        let done = work(&mut pipeline);
-        let mut idle = self.idle.lock();
-        if idle.len() < PIPELINES_KEPT {
-            idle.push(pipeline);
-        }
-        done
+        self.pipelines.with(&self.policy, work)
     }
 }
 
@@ -78,9 +104,11 @@ impl Product {
 #[derive(Debug)]
 pub(crate) struct Products {
     by_topic: ArcSwap<HashMap<String, Arc<Product>>>,
-    limits: Limits,
+    pipelines: Arc<Pipelines>,
     /// Whether everything has been read that was announced at the start.
-    known: watch::Sender<bool>,
+    known: AtomicBool,
+    /// The same, to wait for. A look at it takes a lock.
+    told: watch::Sender<bool>,
     unavailable: OnUnavailable,
 }
 
@@ -88,8 +116,12 @@ impl Products {
     pub(crate) fn new(limits: Limits, unavailable: OnUnavailable) -> Self {
         Self {
             by_topic: ArcSwap::default(),
-            limits,
-            known: watch::Sender::new(false),
+            pipelines: Arc::new(Pipelines {
+                idle: Mutex::default(),
+                limits,
+            }),
+            known: AtomicBool::new(false),
+            told: watch::Sender::new(false),
             unavailable,
         }
     }
@@ -97,18 +129,19 @@ impl Products {
     /// Everything has been read that was announced at the start: a topic that is no product's by now
     /// is none.
     pub(crate) fn all_known(&self) {
-        self.known.send_replace(true);
+        self.known.store(true, Ordering::Release);
+        self.told.send_replace(true);
     }
 
     /// Whether it has.
     pub(crate) fn are_known(&self) -> bool {
-        *self.known.borrow()
+        self.known.load(Ordering::Acquire)
     }
 
     /// Waits until everything is known that was announced at the start. `false`: it was not by
     /// `deadline`.
     pub(crate) async fn known_by(&self, deadline: Instant) -> bool {
-        let mut known = self.known.subscribe();
+        let mut known = self.told.subscribe();
         let known = known.wait_for(|known| *known);
         tokio::time::timeout_at(deadline, known)
             .await
@@ -163,7 +196,8 @@ impl Products {
                 continue;
             }
             let limit = known.map_or(MAX_MESSAGE_BYTES, |k| k.max_batch_bytes());
-            let product = Arc::new(Product::new(policy, retention, self.limits, limit));
+            let pipelines = Arc::clone(&self.pipelines);
+            let product = Arc::new(Product::new(policy, retention, pipelines, limit));
             all.insert(topic.clone(), Arc::clone(&product));
             changed.insert(topic, product);
         }
@@ -180,6 +214,9 @@ pub(crate) fn is_named_like_one(topic: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use meshwork_model::mesh::announcement::{EnforcementMode, ProductStatus, TagMode};
+    use meshwork_pipeline::KeyRule;
+
     use super::*;
 
     #[test]
@@ -194,6 +231,45 @@ mod tests {
         ] {
             assert_eq!(is_named_like_one(topic), is_named_so, "{topic}");
         }
+    }
+
+    fn policy(topic: &str) -> Arc<ProductPolicy> {
+        let urn = Urn::from_topic(topic).unwrap();
+        Arc::new(ProductPolicy {
+            topic: topic.to_owned(),
+            value_subject: urn.value_subject(),
+            urn,
+            key: KeyRule::Any,
+            status: ProductStatus::Active,
+            enforcement: EnforcementMode::Reject,
+            tag: TagMode::Off,
+            event_time: None,
+            tombstones: false,
+            unavailable: OnUnavailable::Closed,
+        })
+    }
+
+    #[test]
+    fn pipelines_are_used_again_for_any_product_and_only_so_many_are_kept() {
+        let pipelines = Pipelines {
+            idle: Mutex::default(),
+            limits: Limits::default(),
+        };
+        let kept = || pipelines.idle.lock().len();
+        for topic in ["a.b.v1", "a.c.v1"] {
+            let policy = policy(topic);
+            pipelines.with(&policy, |pipeline| {
+                assert!(Arc::ptr_eq(pipeline.product(), &policy));
+            });
+            assert_eq!(kept(), 1, "one at a time");
+        }
+        fn nest(pipelines: &Pipelines, policy: &Arc<ProductPolicy>, deep: usize) {
+            if deep > 0 {
+                pipelines.with(policy, |_| nest(pipelines, policy, deep - 1));
+            }
+        }
+        nest(&pipelines, &policy("a.b.v1"), PIPELINES_KEPT + 5);
+        assert_eq!(kept(), PIPELINES_KEPT);
     }
 
     #[tokio::test]

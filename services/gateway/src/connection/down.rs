@@ -4,6 +4,7 @@ mod login;
 mod produced;
 mod rewrite;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::Conn;
-use super::frames::{Begin, Frames, Outbox};
+use super::frames::{Begin, Frames, Outbox, at_once};
 use super::pending::{Answer, Owed, Pending};
 use crate::error::Ended;
 use crate::produce::Guard;
@@ -82,7 +83,7 @@ impl Down {
                     mut produced,
                 } => {
                     self.settle_own(&mut produced)?;
-                    let own = produced::answers(&produced);
+                    let own = produced::answers(produced.own);
                     let frame = produce::own_answer(correlation_id, version, &own)
                         .map_err(|error| own_failed(ApiKey::PRODUCE, &error))?;
                     self.send(&frame).await?;
@@ -193,7 +194,7 @@ impl Down {
                 let message = self.whole(wanted, total).await?;
                 let frame = message.get(LENGTH_BYTES..).unwrap_or_default();
                 self.settle_own(&mut produced)?;
-                match self.produced(wanted, frame, &produced)? {
+                match self.produced(wanted, frame, *produced)? {
                     Some(rewritten) => self.send(&rewritten).await,
                     None => self.send(&message).await,
                 }
@@ -207,8 +208,14 @@ impl Down {
             self.flush().await?;
         }
         let until = wanted.deadline(self.conn.throttled_until());
-        let begun = self.broker.begin(RESPONSE_LEAST, ANSWER_MAX);
-        match tokio::time::timeout_at(until, begun).await {
+        let begun = {
+            let mut begun = pin!(self.broker.begin(RESPONSE_LEAST, ANSWER_MAX));
+            match at_once(begun.as_mut()).await {
+                Some(begun) => Ok(begun),
+                None => tokio::time::timeout_at(until, begun).await,
+            }
+        };
+        match begun {
             Ok(Ok(Some(length))) => Ok(length),
             Ok(Ok(None)) => Err(Ended::BrokerClosed {
                 broker: self.conn.broker.clone(),

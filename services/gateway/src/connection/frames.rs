@@ -2,7 +2,7 @@
 
 use std::io;
 use std::io::IoSlice;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -152,17 +152,8 @@ impl Frames {
         limit: usize,
     ) -> Result<Option<usize>, Begin> {
         if self.small.is_some() && self.buffer.is_empty() {
-            let at_once = {
-                let mut filled = pin!(self.fill(LENGTH_BYTES));
-                std::future::poll_fn(|context| {
-                    Poll::Ready(match filled.as_mut().poll(context) {
-                        Poll::Ready(filled) => Some(filled),
-                        Poll::Pending => None,
-                    })
-                })
-                .await
-            };
-            match at_once {
+            let begun = at_once(pin!(self.fill(LENGTH_BYTES))).await;
+            match begun {
                 Some(Ok(true)) => {}
                 Some(Ok(false)) => return self.closed(),
                 Some(Err(error)) => return Err(Begin::Io(error)),
@@ -300,6 +291,18 @@ impl Outbox {
     }
 }
 
+/// What a future gives without being waited for. A time limit is set up only for what has to be: each
+/// takes the runtime's own count of who holds it, which all threads share.
+pub(crate) async fn at_once<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
+    std::future::poll_fn(|context| {
+        Poll::Ready(match future.as_mut().poll(context) {
+            Poll::Ready(done) => Some(done),
+            Poll::Pending => None,
+        })
+    })
+    .await
+}
+
 async fn write_slices(
     sink: &mut Sink,
     mut slices: &mut [IoSlice<'_>],
@@ -307,9 +310,13 @@ async fn write_slices(
 ) -> io::Result<()> {
     IoSlice::advance_slices(&mut slices, 0);
     while !slices.is_empty() {
-        let written = tokio::time::timeout(stalled_after, sink.write_vectored(slices))
-            .await
-            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        let mut writing = pin!(sink.write_vectored(slices));
+        let written = match at_once(writing.as_mut()).await {
+            Some(written) => written?,
+            None => tokio::time::timeout(stalled_after, writing)
+                .await
+                .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??,
+        };
         if written == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }

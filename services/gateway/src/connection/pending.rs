@@ -10,7 +10,7 @@ use tracing::Span;
 
 use super::login::Step;
 use crate::consumption::Learn;
-use crate::produce::{Place, Seen, Session};
+use crate::produce::{Place, Session};
 
 /// What a client waits for.
 #[derive(Debug)]
@@ -100,6 +100,4 @@ pub(crate) struct Sent {
     pub(crate) renumbered: bool,
     /// Whose it is; none without idempotence.
     pub(crate) session: Option<(Session, Place)>,
-    /// What was counted of it already.
-    pub(crate) seen: Seen,
 }

@@ -78,16 +78,25 @@ impl Up {
                 () = tokio::time::sleep_until(throttled) => {}
             }
         }
-        let limit = self.shared.limits.largest;
-        tokio::select! {
-            biased;
-            () = self.stop.cancelled() => Ok(None),
-            begun = self.client.begin(REQUEST_LEAST, limit) => match begun {
-                Ok(length) => Ok(length),
-                Err(Begin::Io(error)) => Err(Ended::Client(error)),
-                Err(Begin::Frame(error)) => Err(error.into()),
-            },
+        if self.stop.is_cancelled() {
+            return Ok(None);
         }
+        let limit = self.shared.limits.largest;
+        let at_once = self.client.ready().len() >= LENGTH_BYTES + REQUEST_LEAST;
+        let begun = self.client.begin(REQUEST_LEAST, limit);
+        let begun = if at_once {
+            begun.await
+        } else {
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Ok(None),
+                begun = begun => begun,
+            }
+        };
+        begun.map_err(|error| match error {
+            Begin::Io(error) => Ended::Client(error),
+            Begin::Frame(error) => error.into(),
+        })
     }
 
     /// Reads a request and does what it needs. `false`: no more may be read, after it or because
@@ -102,15 +111,19 @@ impl Up {
         }
         let action = self.action(start)?;
         let total = LENGTH_BYTES + length;
-        let stop = self.stop.clone();
-        let room = tokio::select! {
-            biased;
-            room = self.make_room(total) => room?,
-            () = stop.cancelled() => return Ok(false),
+        let room = if self.client.ready().len() >= total {
+            None
+        } else {
+            let stop = self.stop.clone();
+            tokio::select! {
+                biased;
+                room = self.make_room(total) => room?,
+                () = stop.cancelled() => return Ok(false),
+            }
         };
         let message = self.client.take(total);
         let frame = message.get(LENGTH_BYTES..).unwrap_or_default();
-        self.shared.metrics.request(start.api.name(), total);
+        self.shared.metrics.request(start.api, total);
         let Some(action) = action else {
             // A version of ApiVersions from the future: the client asks again with version 0.
             let answer = api_versions::unsupported(start.correlation_id);
@@ -215,9 +228,6 @@ impl Up {
 
     /// Waits until the whole frame is there, and for a large one until there is room for it.
     async fn make_room(&mut self, total: usize) -> Result<Option<Room>, Ended> {
-        if self.client.ready().len() >= total {
-            return Ok(None);
-        }
         self.flush().await?;
         let within = self.shared.config.stalled_after.get();
         let mut room = None;
@@ -324,11 +334,10 @@ impl Up {
             self.flush().await?;
         }
         let began = Instant::now();
-        let shared = Arc::clone(&self.shared);
         let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
         let patience = timeout.clamp(LEAST_TIMEOUT, MOST_TIMEOUT);
-        let conn = Arc::clone(&self.conn);
         let tag = self.who(header.client_id);
+        let (shared, conn) = (&*self.shared, &*self.conn);
         let mut sender = Sender {
             tag,
             guard: &mut self.guard,
@@ -337,7 +346,7 @@ impl Up {
             deadline: began + patience * 3 / 4,
             contacts: &mut self.contacts,
             line: Line {
-                conn: &conn,
+                conn,
                 owe: &self.owe,
                 broker: &mut self.broker,
                 client_id: header.client_id.unwrap_or_default(),
@@ -346,7 +355,7 @@ impl Up {
             looked_ahead: false,
             ends: false,
         };
-        let mut decided = produce::decide(&shared, &mut sender, &request)
+        let mut decided = produce::decide(shared, &mut sender, &request)
             .await
             .map_err(|unbearable| Ended::Own {
                 api: start.api.name(),

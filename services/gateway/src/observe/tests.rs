@@ -37,7 +37,6 @@ fn sent(records: i64, parts: &[(i64, i64, u32)]) -> Sent {
         renumbered: false,
         alone: false,
         session: None,
-        seen: crate::produce::Seen::default(),
     }
 }
 

@@ -9,7 +9,7 @@ use meshwork_wire::protocol::produce::{ProducePartition, ProduceRequest};
 use meshwork_wire::{BatchError, BatchHeader, BatchView, CodecError, HEADER_BYTES};
 
 use super::counts::{Seen, broken};
-use super::decide::{Judged, Sender, Unbearable, Verdict, behind, note};
+use super::decide::{Judged, Passed, Sender, Unbearable, Verdict, behind, note};
 use super::errors::{Refused, Why, code};
 use super::guard::{Place, Session, place};
 use super::numbered::Numbered;
@@ -36,10 +36,10 @@ pub(super) async fn product_batch(
         return Ok(Verdict::Forward(None).into());
     };
     // Before anything is taken from its header: what is damaged may name any producer and number.
-    let batch = match product.with_pipeline(|pipeline| pipeline.read(records)) {
+    let batch = match product.read(records) {
         Ok(batch) => batch,
         // Several batches or an old format: a broker refuses both, in its own words.
-        Err(WalkError::Batch(BatchError::Trailing(_) | BatchError::Magic(_))) => {
+        Err(BatchError::Trailing(_) | BatchError::Magic(_)) => {
             return Ok(Verdict::Forward(None).into());
         }
         Err(error) => {
@@ -47,14 +47,14 @@ pub(super) async fn product_batch(
                 // Which batches may not pass it can't be told: on a new connection it comes first.
                 sender.ends = true;
             }
-            return Ok(Verdict::Refused(unreadable(&error)).into());
+            return Ok(Verdict::Refused(unreadable(&error.into())).into());
         }
     };
     let session = place(batch.header(), &product.topic, partition.partition);
     if let Some((known, place)) = &session
-        && let Some(verdict) = behind(sender, known, *place)
+        && let Some(refused) = behind(sender, known, *place)
     {
-        return Ok(Judged { verdict, session });
+        return Ok(Judged::of_product(Verdict::Refused(refused), session));
     }
     let judged = Batch {
         shared,
@@ -66,15 +66,15 @@ pub(super) async fn product_batch(
     };
     let mut verdict = judged.decide(sender).await?;
     if let Some((session, place)) = &session {
-        if let Verdict::Forward(Some(sent)) | Verdict::Rewritten(_, sent) = &mut verdict {
-            sent.alone = sender.first.pass(session);
+        if let Verdict::Forward(Some(passed)) | Verdict::Rewritten(_, passed) = &mut verdict {
+            passed.sent.alone = sender.first.pass(session);
         }
         match &verdict {
             Verdict::Refused(refused) => note(sender, session, *place, refused)?,
             _ => sender.guard.pass(session, *place),
         }
     }
-    Ok(Judged { verdict, session })
+    Ok(Judged::of_product(verdict, session))
 }
 
 /// A batch, and what has to be known to decide on it.
@@ -165,6 +165,13 @@ impl Batch<'_> {
                 }
                 _ => return Ok(report),
             };
+            if tokio::time::Instant::now() >= sender.deadline {
+                // Nothing is known of the registry, so that it does not pass unchecked either.
+                return Err(Verdict::Refused(Refused::later(
+                    Why::Registry,
+                    "the batch's schemas could not be loaded in the time that its client waits: try later",
+                )));
+            }
             schemas::load(shared, sender, self, needed).await;
         }
         Err(Verdict::Refused(Refused::later(
@@ -181,19 +188,20 @@ impl Batch<'_> {
             BatchOutcome::Rewritten(bytes) => {
                 let records = records_in(&bytes);
                 let sent = self.sent(records, report.tally, report.parts, renumbered);
-                Verdict::Rewritten(bytes, Box::new(Sent { seen, ..sent }))
+                Verdict::Rewritten(bytes, Box::new(Passed { sent, seen }))
             }
             BatchOutcome::Nothing => Verdict::TakenOut,
             _ => {
                 let sent = self.as_it_came(report.tally, report.parts);
-                Verdict::Forward(Some(Box::new(Sent { seen, ..sent })))
+                Verdict::Forward(Some(Box::new(Passed { sent, seen })))
             }
         }
     }
 
     /// It goes on as it came.
     pub(super) fn forwarded(&self, tally: PartitionTally, parts: Vec<Part>) -> Verdict {
-        Verdict::Forward(Some(Box::new(self.as_it_came(tally, parts))))
+        let (sent, seen) = (self.as_it_came(tally, parts), Seen::default());
+        Verdict::Forward(Some(Box::new(Passed { sent, seen })))
     }
 
     fn as_it_came(&self, tally: PartitionTally, parts: Vec<Part>) -> Sent {
@@ -239,7 +247,6 @@ impl Batch<'_> {
             alone: false,
             renumbered,
             session: None,
-            seen: Seen::default(),
         }
     }
 }

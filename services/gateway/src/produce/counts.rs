@@ -9,7 +9,7 @@ use crate::service::Shared;
 
 /// What operators see of a batch that goes on.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
+pub(super) struct Seen {
     /// Records that break the contract and go on all the same, by reason: marked.
     marked: Vec<(Reason, u32)>,
     unverified: u32,

@@ -8,9 +8,9 @@ use tokio::time::Instant;
 
 use super::batch::product_batch;
 use super::contacts::Contacts;
-use super::counts;
+use super::counts::{self, Seen};
 use super::early;
-use super::errors::{Refused, Why, code, taken_out};
+use super::errors::{Refused, Telling, Why, code, taken_out};
 use super::first::First;
 use super::guard::{Guard, Place, Session, place};
 use crate::config::OtherTopics;
@@ -95,18 +95,26 @@ pub(crate) struct Decided {
 
 /// What was decided on a batch.
 pub(super) enum Verdict {
-    Forward(Option<Box<Sent>>),
-    Rewritten(Vec<u8>, Box<Sent>),
+    Forward(Option<Box<Passed>>),
+    Rewritten(Vec<u8>, Box<Passed>),
     Refused(Refused),
     /// Success, and nothing goes on.
     TakenOut,
 }
 
+/// A product's batch that goes on.
+pub(super) struct Passed {
+    pub(super) sent: Sent,
+    pub(super) seen: Seen,
+}
+
 /// The same, and whose batch it is.
 pub(super) struct Judged {
     pub(super) verdict: Verdict,
-    /// None without idempotence, and where nobody keeps count.
+    /// Of a product's batch, which the way back keeps count of too; none without idempotence.
     pub(super) session: Option<(Session, Place)>,
+    /// Of an idempotent producer, which has to be told of a refusal.
+    pub(super) numbered: bool,
 }
 
 impl From<Verdict> for Judged {
@@ -114,6 +122,28 @@ impl From<Verdict> for Judged {
         Self {
             verdict,
             session: None,
+            numbered: false,
+        }
+    }
+}
+
+impl Judged {
+    /// Of a product's batch.
+    pub(super) fn of_product(verdict: Verdict, session: Option<(Session, Place)>) -> Self {
+        Self {
+            verdict,
+            numbered: session.is_some(),
+            session,
+        }
+    }
+
+    /// Of a batch of what is no product as far as is known. When it comes again, it passes without
+    /// being counted: on the way back it would never be made good.
+    pub(super) fn of_none(refused: Refused, session: Option<&(Session, Place)>) -> Self {
+        Self {
+            verdict: Verdict::Refused(refused),
+            session: None,
+            numbered: session.is_some(),
         }
     }
 }
@@ -128,14 +158,22 @@ pub(crate) async fn decide(
         return Err(Unbearable::TooMany);
     }
     let mut seen = std::collections::HashSet::new();
-    let twice = |p: ProducePartition<'_>| !seen.insert((p.topic.owned(), p.partition));
-    if request.len() > 1 && request.partitions().any(twice) {
+    if request.len() > 1
+        && !request
+            .partitions()
+            .all(|p| seen.insert((p.topic, p.partition)))
+    {
         return Err(Unbearable::Twice);
     }
     early::wait(shared, request, sender.deadline).await;
     let mut all: Vec<Judged> = Vec::new();
+    let mut telling = Telling::default();
     for partition in request.partitions() {
-        all.push(one(shared, sender, request, &partition).await?);
+        let mut judged = one(shared, sender, request, &partition).await?;
+        if let Verdict::Refused(refused) = &mut judged.verdict {
+            telling.bound(refused);
+        }
+        all.push(judged);
     }
     let broke_contract =
         |j: &Judged| matches!(&j.verdict, Verdict::Refused(r) if r.code == code::INVALID_RECORD);
@@ -149,26 +187,33 @@ pub(crate) async fn decide(
     };
     let mut replacements: Vec<Replacement> = Vec::new();
     let mut unanswerable = false;
+    let mut goes_on = |passed: Box<Passed>, session| {
+        let Passed { sent, seen } = *passed;
+        seen.count(shared, &sent.name);
+        decided.produced.sent.push(Sent { session, ..sent });
+    };
     for (at, (partition, judged)) in request.partitions().zip(all).enumerate() {
-        let Judged { verdict, session } = judged;
+        let Judged {
+            verdict,
+            session,
+            numbered,
+        } = judged;
         let replacement = match verdict {
-            Verdict::Forward(sent) => {
-                if let Some(sent) = sent {
-                    sent.seen.count(shared, &sent.name);
-                    decided.produced.sent.push(Sent { session, ..*sent });
+            Verdict::Forward(passed) => {
+                if let Some(passed) = passed {
+                    goes_on(passed, session);
                 }
                 Replacement::Keep
             }
-            Verdict::Rewritten(bytes, sent) => {
-                sent.seen.count(shared, &sent.name);
-                decided.produced.sent.push(Sent { session, ..*sent });
+            Verdict::Rewritten(bytes, passed) => {
+                goes_on(passed, session);
                 Replacement::With(bytes)
             }
             Verdict::Refused(refused) => {
                 let product = product(shared, partition.topic);
                 let topic = product.as_ref().map(|product| &product.topic);
                 counts::refused(shared, topic, partition.partition, &refused);
-                unanswerable |= request.acks == 0 && session.is_some();
+                unanswerable |= request.acks == 0 && numbered;
                 let answer = refused.answer(partition.topic, partition.partition);
                 decided.produced.own.push(Own { answer, session });
                 Replacement::Drop
@@ -219,10 +264,8 @@ fn refuse_the_rest(
         if let Some((session, place)) = &session {
             note(sender, session, *place, &refused)?;
         }
-        *judged = Judged {
-            verdict: Verdict::Refused(refused),
-            session,
-        };
+        judged.numbered = session.is_some();
+        judged.verdict = Verdict::Refused(refused);
     }
     Ok(())
 }
@@ -285,10 +328,7 @@ async fn one(
             if let Some((session, place)) = &unknown
                 && let Some(behind) = behind(sender, session, *place)
             {
-                return Ok(Judged {
-                    verdict: behind,
-                    session: unknown,
-                });
+                return Ok(Judged::of_none(behind, unknown.as_ref()));
             }
             let Some(name) = shared.topics.name(&id) else {
                 let refused = Refused::new(
@@ -299,10 +339,7 @@ async fn one(
                 if let Some((session, place)) = &unknown {
                     note(sender, session, *place, &refused)?;
                 }
-                return Ok(Judged {
-                    verdict: Verdict::Refused(refused),
-                    session: unknown,
-                });
+                return Ok(Judged::of_none(refused, unknown.as_ref()));
             };
             if let Some((session, place)) = unknown {
                 sender.guard.pass(&session, place);
@@ -364,9 +401,9 @@ pub(super) fn session(
 }
 
 /// The answer to a batch that would overtake a refused one.
-pub(super) fn behind(sender: &mut Sender<'_>, session: &Session, place: Place) -> Option<Verdict> {
+pub(super) fn behind(sender: &mut Sender<'_>, session: &Session, place: Place) -> Option<Refused> {
     let behind = sender.guard.look(session, place)?;
-    Some(Verdict::Refused(Refused::behind(behind, place)))
+    Some(Refused::behind(behind, place))
 }
 
 fn hex(id: &[u8; 16]) -> Arc<str> {

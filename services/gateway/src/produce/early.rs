@@ -8,7 +8,7 @@ use meshwork_wire::protocol::TopicRef;
 use meshwork_wire::protocol::produce::{ProducePartition, ProduceRequest};
 use tokio::time::Instant;
 
-use super::decide::{self, Judged, Sender, Unbearable, Verdict, name_key, note, session};
+use super::decide::{self, Judged, Sender, Unbearable, name_key, note, session};
 use super::errors::{Refused, Why};
 use crate::products::is_named_like_one;
 use crate::service::Shared;
@@ -49,10 +49,7 @@ pub(super) fn put_off(
     if let Some((session, place)) = &session {
         note(sender, session, *place, &refused)?;
     }
-    Ok(Judged {
-        verdict: Verdict::Refused(refused),
-        session,
-    })
+    Ok(Judged::of_none(refused, session.as_ref()))
 }
 
 /// The answer to a batch of a topic that is no product's, where one before it was put off while that
@@ -65,13 +62,10 @@ pub(super) fn behind(
     if sender.guard.is_empty() {
         return None;
     }
-    let (known, place) = session(&name_key(topic)?, partition)?;
-    if let Some(verdict) = decide::behind(sender, &known, place) {
-        return Some(Judged {
-            verdict,
-            session: Some((known, place)),
-        });
+    let known = session(&name_key(topic)?, partition)?;
+    if let Some(refused) = decide::behind(sender, &known.0, known.1) {
+        return Some(Judged::of_none(refused, Some(&known)));
     }
-    sender.guard.pass(&known, place);
+    sender.guard.pass(&known.0, known.1);
     None
 }

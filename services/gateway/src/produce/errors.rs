@@ -2,7 +2,8 @@
 
 use meshwork_pipeline::{BatchReport, Reason};
 use meshwork_wire::protocol::produce::{
-    OwnAnswer, OwnedTopic, RECORD_ERRORS, RecordError, TopicRef,
+    MESSAGE_BYTES, OwnAnswer, OwnedTopic, RECORD_ERRORS, RECORD_ERRORS_IN_ALL,
+    RECORD_MESSAGE_BYTES, RecordError, TEXT_BYTES, TopicRef,
 };
 
 use super::guard::{Behind, Place};
@@ -163,7 +164,7 @@ fn answer(topic: OwnedTopic, partition: i32, refused: Refused) -> OwnAnswer {
         log_append_time_ms: -1,
         log_start_offset: -1,
         record_errors: refused.records,
-        message: Some(refused.message),
+        message: (!refused.message.is_empty()).then_some(refused.message),
     }
 }
 
@@ -178,5 +179,87 @@ pub(crate) fn taken_out(topic: TopicRef<'_>, partition: i32) -> OwnAnswer {
         log_start_offset: -1,
         record_errors: Vec::new(),
         message: None,
+    }
+}
+
+/// What a request's refusals may say in all: no more than its answer holds. A request of some
+/// megabytes can have batches of which each would be refused with a thousand records named.
+pub(super) struct Telling {
+    records: usize,
+    text: usize,
+}
+
+impl Default for Telling {
+    fn default() -> Self {
+        Self {
+            records: RECORD_ERRORS_IN_ALL,
+            text: TEXT_BYTES,
+        }
+    }
+}
+
+impl Telling {
+    /// Cuts what is too much, and gives its memory back.
+    pub(super) fn bound(&mut self, refused: &mut Refused) {
+        refused.message = self
+            .text(&refused.message, MESSAGE_BYTES)
+            .unwrap_or_default();
+        let named = refused.records.len().min(self.records);
+        self.records -= named;
+        let records = refused.records.iter().take(named);
+        let records = records.map(|record| RecordError {
+            batch_index: record.batch_index,
+            message: record
+                .message
+                .as_deref()
+                .and_then(|text| self.text(text, RECORD_MESSAGE_BYTES)),
+        });
+        refused.records = records.collect();
+    }
+
+    fn text(&mut self, text: &str, limit: usize) -> Option<String> {
+        let text = text.get(..text.floor_char_boundary(limit))?;
+        self.text = self.text.checked_sub(text.len())?;
+        Some(text.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(records: usize, text: &str) -> Refused {
+        let record = |at| RecordError {
+            batch_index: i32::try_from(at).unwrap(),
+            message: Some(text.to_owned()),
+        };
+        Refused {
+            records: (0..records).map(record).collect(),
+            ..Refused::new(code::INVALID_RECORD, Why::Contract, text)
+        }
+    }
+
+    #[test]
+    fn a_requests_refusals_say_no_more_than_its_answer_holds() {
+        let mut telling = Telling::default();
+        let mut first = refused(2, "why");
+        telling.bound(&mut first);
+        assert_eq!(first.message, "why");
+        assert_eq!(first.records, refused(2, "why").records);
+        let long = "\u{e9}".repeat(10_000);
+        let (mut named, mut text) = (2, 9);
+        for _ in 0..20 {
+            let mut refused = refused(1_000, &long);
+            telling.bound(&mut refused);
+            assert!(refused.message.len() <= 1_024);
+            named += refused.records.len();
+            assert_eq!(refused.records.capacity(), refused.records.len());
+            let records = refused.records.iter().flat_map(|r| &r.message);
+            text += refused.message.len() + records.map(String::len).sum::<usize>();
+        }
+        assert_eq!(named, RECORD_ERRORS_IN_ALL);
+        assert!(text <= TEXT_BYTES, "{text}");
+        // Why it is refused is known by its code.
+        assert_eq!(refused(0, "").answer(TopicRef::Name("a"), 0).message, None);
     }
 }

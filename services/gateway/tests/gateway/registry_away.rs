@@ -3,7 +3,9 @@
 use kafka_protocol::messages::{ApiKey, ProduceResponse};
 use meshwork_gateway::{Config, RegistryUnavailable};
 use meshwork_kafka::NewTopic;
+use meshwork_model::mesh::ProductAnnouncement;
 use meshwork_model::mesh::announcement::EnforcementMode;
+use meshwork_model::name::Urn;
 use meshwork_testkit::{kafka, registry, wait_until};
 use meshwork_wire::Codec;
 
@@ -126,6 +128,25 @@ async fn until_the_products_are_known_nothing_passes_that_may_be_a_products() {
         raw.produce(9, &like_a_product, &second).await,
         (0, 1, vec![])
     );
+    // It becomes one: what was put off was made good, and stands in nobody's way.
+    let made = Product {
+        announcement: ProductAnnouncement {
+            urn: Urn::from_topic(&like_a_product).unwrap(),
+            topic: like_a_product.clone(),
+            enforcement: EnforcementMode::Quarantine,
+            ..product.announcement.clone()
+        },
+    };
+    made.announce().await;
+    wait_until("the gateway to know the product's quarantine", || async {
+        let mut raw = Raw::connect(&gateway.address).await;
+        raw.produce(9, made.topic(), &bad).await == (0, -1, vec![])
+    })
+    .await;
+    assert_eq!(
+        raw.produce(9, made.topic(), &numbered(2)).await,
+        (0, -1, vec![])
+    );
     gateway.stop().await;
 }
 
@@ -223,6 +244,10 @@ async fn a_registry_that_does_not_answer_is_not_waited_for_without_end() {
     let gateway = Gateway::start_with(config, way.client()).await;
     way.hold_up(usize::MAX);
     let mut raw = Raw::connect(&gateway.address).await;
+    // But where its client has less patience, nothing is known of the registry.
+    let hasty = produce_request(product.topic(), &unknown).with_timeout_ms(1_000);
+    let answer: ProduceResponse = raw.ask(ApiKey::Produce, 9, &hasty).await.unwrap();
+    assert_eq!(answer.responses[0].partition_responses[0].error_code, 19);
     assert_eq!(raw.produce(9, product.topic(), &unknown).await.0, 0);
     gateway.stop().await;
 }

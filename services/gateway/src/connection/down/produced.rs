@@ -1,11 +1,13 @@
 //! Answers to Produce: what was acknowledged is counted, and what the gateway itself has to say is
 //! added.
 
+use std::collections::HashMap;
+
 use meshwork_wire::protocol::ApiKey;
-use meshwork_wire::protocol::produce::{self, Edit, OwnAnswer};
+use meshwork_wire::protocol::produce::{self, Edit, OwnAnswer, PartitionAnswer, TopicRef};
 
 use super::{Down, Wanted, own_failed, unreadable};
-use crate::connection::pending::Produced;
+use crate::connection::pending::{Own, Produced, Sent};
 use crate::error::Ended;
 use crate::produce::{Guard, Place, Refused, Session, Unbearable, Why};
 
@@ -15,17 +17,19 @@ impl Down {
         &mut self,
         wanted: &Wanted,
         frame: &[u8],
-        produced: &Produced,
+        produced: Produced,
     ) -> Result<Option<Vec<u8>>, Ended> {
+        let Produced {
+            own,
+            sent: all,
+            transactional_id,
+        } = produced;
         let version = wanted.version;
+        let mut finder = Finder::new(&all);
         let mut renumbered = false;
         let mut room = true;
         let summary = produce::read_answers(frame, version, |answer| {
-            let sent = produced
-                .sent
-                .iter()
-                .find(|s| s.partition == answer.partition && s.topic.borrowed() == answer.topic);
-            let Some(sent) = sent else {
+            let Some(sent) = finder.find(&answer) else {
                 return;
             };
             room &= note(&mut self.failed, sent.session.as_ref(), answer.error_code);
@@ -39,7 +43,7 @@ impl Down {
             let observations = &self.shared.observations;
             let records = observations.acknowledged(sent, answer.base_offset);
             self.shared.metrics.records(&sent.name, records);
-            if let Some(id) = &produced.transactional_id {
+            if let Some(id) = &transactional_id {
                 let consumption = &self.conn.consumption;
                 consumption.wrote(id, &sent.name, sent.partition);
             }
@@ -49,23 +53,22 @@ impl Down {
             return Err(too_many_failed());
         }
         self.conn.throttle(summary.throttle_ms);
-        if produced.own.is_empty() && !renumbered && !summary.has_endpoints {
+        if own.is_empty() && !renumbered && !summary.has_endpoints {
             return Ok(None);
         }
-        let edit = |answer: &produce::PartitionAnswer<'_>| {
-            let renumbered = produced.sent.iter().any(|s| {
-                s.renumbered
-                    && s.partition == answer.partition
-                    && s.topic.borrowed() == answer.topic
-            });
+        let mut finder = Finder::new(&all);
+        let edit = |answer: &PartitionAnswer<'_>| {
             // The client's records and the log's are not one for one.
-            (renumbered && answer.error_code == 0).then(|| Edit {
+            let hidden = renumbered
+                && answer.error_code == 0
+                && finder.find(answer).is_some_and(|sent| sent.renumbered);
+            hidden.then(|| Edit {
                 base_offset: Some(-1),
                 ..Edit::default()
             })
         };
         let endpoint = |node: i32| self.shared.brokers.endpoint(node, &self.shared.refusals);
-        produce::rewrite_answer(frame, version, &answers(produced), edit, endpoint)
+        produce::rewrite_answer(frame, version, &answers(own), edit, endpoint)
             .map(Some)
             .map_err(|error| own_failed(wanted.api, &error))
     }
@@ -109,13 +112,100 @@ fn note(failed: &mut Guard, session: Option<&(Session, Place)>, error_code: i16)
     failed.refuse(session.clone(), *place, error_code)
 }
 
-pub(super) fn answers(produced: &Produced) -> Vec<OwnAnswer> {
-    produced.own.iter().map(|own| own.answer.clone()).collect()
+pub(super) fn answers(own: Vec<Own>) -> Vec<OwnAnswer> {
+    own.into_iter().map(|own| own.answer).collect()
+}
+
+/// Finds what an answer is about. Most brokers answer in the order of the request; for any other
+/// there is a map, so that many partitions don't have to be looked through for each.
+struct Finder<'p> {
+    all: &'p [Sent],
+    next: usize,
+    /// Made with the first answer that is out of turn.
+    places: Option<HashMap<(TopicRef<'p>, i32), &'p Sent>>,
+}
+
+impl<'p> Finder<'p> {
+    const fn new(all: &'p [Sent]) -> Self {
+        Self {
+            all,
+            next: 0,
+            places: None,
+        }
+    }
+
+    fn find(&mut self, answer: &PartitionAnswer<'_>) -> Option<&'p Sent> {
+        let wanted = (answer.topic, answer.partition);
+        let next = self.all.get(self.next);
+        if let Some(sent) = next.filter(|sent| place_of(sent) == wanted) {
+            self.next += 1;
+            return Some(sent);
+        }
+        let all = self.all;
+        let places = self
+            .places
+            .get_or_insert_with(|| all.iter().map(|sent| (place_of(sent), sent)).collect());
+        places.get(&wanted).copied()
+    }
+}
+
+fn place_of(sent: &Sent) -> (TopicRef<'_>, i32) {
+    (sent.topic.borrowed(), sent.partition)
 }
 
 fn too_many_failed() -> Ended {
     Ended::Own {
         api: ApiKey::PRODUCE.name(),
         what: Unbearable::TooManyRefused.why().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use meshwork_pipeline::PartitionTally;
+
+    use super::*;
+
+    fn sent(topic: &str, partition: i32) -> Sent {
+        Sent {
+            topic: TopicRef::Name(topic).owned(),
+            name: topic.into(),
+            partition,
+            tally: PartitionTally::new(topic, partition),
+            parts: Vec::new(),
+            records: 1,
+            alone: false,
+            renumbered: false,
+            session: None,
+        }
+    }
+
+    /// Where it is found, of those that were sent.
+    fn find(finder: &mut Finder<'_>, topic: &str, partition: i32) -> Option<usize> {
+        let found = finder.find(&PartitionAnswer {
+            topic: TopicRef::Name(topic),
+            partition,
+            error_code: 0,
+            base_offset: 0,
+            log_append_time_ms: -1,
+            log_start_offset: 0,
+        })?;
+        finder.all.iter().position(|sent| std::ptr::eq(sent, found))
+    }
+
+    #[test]
+    fn answers_are_found_in_turn_and_out_of_turn() {
+        let all = [sent("a", 0), sent("a", 1), sent("b", 0), sent("b", 7)];
+        let mut finder = Finder::new(&all);
+        for (at, (topic, partition)) in [("a", 0), ("a", 1), ("b", 0)].into_iter().enumerate() {
+            assert_eq!(find(&mut finder, topic, partition), Some(at));
+        }
+        assert!(finder.places.is_none(), "found in turn");
+        // What was not looked at passes in between, and a broker may answer as it likes.
+        assert_eq!(find(&mut finder, "plain", 0), None);
+        assert_eq!(find(&mut finder, "b", 7), Some(3));
+        assert_eq!(find(&mut finder, "a", 1), Some(1));
+        assert_eq!(find(&mut finder, "b", 0), Some(2));
+        assert_eq!(find(&mut finder, "b", 1), None);
     }
 }

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::Error;
 use crate::products::Product;
 use crate::service::Shared;
+use crate::topics;
 
 /// Longest wait for records before looking whether to stop.
 const WAIT: Duration = Duration::from_millis(500);
@@ -143,8 +144,9 @@ async fn announcement(
     }
 }
 
-/// Asks for what the brokers know of products' topics: partitions and `max.message.bytes`. What can't
-/// be asked for stays as it is known.
+/// Asks for what the brokers know of products' topics: partitions, `max.message.bytes`, and the id that
+/// tells whether one was made anew, which clients below Metadata 10 never ask for. What can't be asked
+/// for stays as it is known.
 pub(crate) async fn learn(shared: &Shared, admin: &Admin, products: &[Arc<Product>]) {
     if products.is_empty() {
         return;
@@ -160,6 +162,9 @@ pub(crate) async fn learn(shared: &Shared, admin: &Admin, products: &[Arc<Produc
             for topic in topics {
                 let partitions = usize::try_from(topic.partitions).unwrap_or(0);
                 shared.topics.has(&topic.name, partitions);
+                if let Some(id) = topics::id(&topic.id) {
+                    shared.learn_topic(id, &topic.name);
+                }
             }
         }
         Err(error) => unasked("partitions", &error),

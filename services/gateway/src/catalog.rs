@@ -81,14 +81,13 @@ async fn read(
                 shared.metrics.follows_no_more(&urn.topic());
             }
         }
-        let changed = shared.products.apply(news);
+        let changed = shared.products.apply(news, |policy| {
+            let field = policy.event_time.as_deref();
+            shared.schemas.set_event_time(&policy.value_subject, field);
+        });
         learn(shared, &admin, &changed).await;
         for product in changed {
             shared.metrics.follows(&product.topic);
-            shared.schemas.set_event_time(
-                &product.policy.value_subject,
-                product.policy.event_time.as_deref(),
-            );
             let refusals = &shared.refusals;
             shared.quarantine.prepare(&admin, &product, refusals).await;
             tracing::info!(topic = %product.topic, mode = ?product.policy.enforcement, status = ?product.policy.status, "product followed");

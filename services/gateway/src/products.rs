@@ -131,8 +131,12 @@ impl Products {
     }
 
     /// Takes announcements in, and withdrawals (`None`), in the order of the log. Gives the products
-    /// that are new or changed.
-    pub(crate) fn apply(&self, news: Vec<(Urn, Option<ProductAnnouncement>)>) -> Vec<Arc<Product>> {
+    /// that are new or changed; what their batches need is told to `ready` before any of them is live.
+    pub(crate) fn apply(
+        &self,
+        news: Vec<(Urn, Option<ProductAnnouncement>)>,
+        mut ready: impl FnMut(&ProductPolicy),
+    ) -> Vec<Arc<Product>> {
         if news.is_empty() {
             return Vec::new();
         }
@@ -158,8 +162,12 @@ impl Products {
             all.insert(topic.clone(), Arc::clone(&product));
             changed.insert(topic, product);
         }
+        let changed: Vec<Arc<Product>> = changed.into_values().collect();
+        for product in &changed {
+            ready(&product.policy);
+        }
         self.by_topic.store(Arc::new(all));
-        changed.into_values().collect()
+        changed
     }
 }
 
@@ -171,6 +179,11 @@ pub(crate) fn is_named_like_one(topic: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use meshwork_model::mesh::announcement::{
+        EnforcementMode, ProductStatus, RegisteredSchema, TagMode,
+    };
+    use meshwork_model::time::Timestamp;
+
     use super::*;
 
     #[test]
@@ -185,6 +198,63 @@ mod tests {
         ] {
             assert_eq!(is_named_like_one(topic), is_named_so, "{topic}");
         }
+    }
+
+    fn announcement(event_time: &str) -> ProductAnnouncement {
+        let urn: Urn = "urn:meshwork:sales:orders:v1".parse().unwrap();
+        ProductAnnouncement {
+            topic: urn.topic(),
+            domain: "sales".to_owned(),
+            product: "orders".to_owned(),
+            version: "1.0.0".to_owned(),
+            status: ProductStatus::Active,
+            announced_at: Timestamp::from_millis(0),
+            changed_at: Timestamp::from_millis(0),
+            owner: "tests".to_owned(),
+            description: None,
+            tags: vec![],
+            contract: String::new(),
+            contract_digest: String::new(),
+            value_schema: RegisteredSchema {
+                subject: urn.value_subject(),
+                id: 1,
+                guid: String::new(),
+                schema: String::new(),
+            },
+            key_schema: None,
+            key_columns: vec![],
+            compatibility: "BACKWARD".to_owned(),
+            partitions: 1,
+            retention_ms: None,
+            compacted: false,
+            enforcement: EnforcementMode::Reject,
+            tag: TagMode::Record,
+            event_time: Some(event_time.to_owned()),
+            inputs: vec![],
+            slos: vec![],
+            urn,
+        }
+    }
+
+    #[test]
+    fn what_a_products_batches_need_is_told_before_it_is_live() {
+        let products = Products::new(Limits::default(), OnUnavailable::Closed);
+        let live = || products.of("sales.orders.v1")?.policy.event_time.clone();
+        let mut told = Vec::new();
+        for field in ["at", "at", "since"] {
+            let announced = announcement(field);
+            let news = vec![(announced.urn.clone(), Some(announced))];
+            products.apply(news, |policy| {
+                told.push((policy.event_time.clone(), live()))
+            });
+        }
+        let field = |name: &str| Some(name.to_owned());
+        assert_eq!(
+            told,
+            [(field("at"), None), (field("since"), field("at"))],
+            "of those that are new or changed, and what was live then"
+        );
+        assert_eq!(live(), field("since"));
     }
 
     #[tokio::test]

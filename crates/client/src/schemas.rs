@@ -77,20 +77,27 @@ impl SchemaCache {
     /// # Errors
     /// The registry can't be asked; the look-up then says `Unavailable`.
     pub async fn load(&self, needed: &Needed) -> Result<(), RegistryClientError> {
-        let event_time = self.event_times.read().get(&needed.subject).cloned();
-        let found = self.fetch(needed, event_time.as_deref()).await;
-        let (lookup, lives, result) = match found {
-            Ok(lookup) => {
-                let lives = match lookup {
-                    SchemaLookup::Known(_) | SchemaLookup::Unusable(_) => None,
-                    _ => Some(MISSING_FOR),
-                };
-                (lookup, lives, Ok(()))
+        loop {
+            let event_time = self.event_times.read().get(&needed.subject).cloned();
+            let found = self.fetch(needed, event_time.as_deref()).await;
+            let (lookup, lives, result) = match found {
+                Ok(lookup) => {
+                    let lives = match lookup {
+                        SchemaLookup::Known(_) | SchemaLookup::Unusable(_) => None,
+                        _ => Some(MISSING_FOR),
+                    };
+                    (lookup, lives, Ok(()))
+                }
+                Err(error) => (SchemaLookup::Unavailable, Some(UNAVAILABLE_FOR), Err(error)),
+            };
+            // Held while it is kept: whoever names another field meanwhile drops it again.
+            let named = self.event_times.read();
+            if named.get(&needed.subject) == event_time.as_ref() {
+                self.keep(needed, lookup, lives);
+                return result;
             }
-            Err(error) => (SchemaLookup::Unavailable, Some(UNAVAILABLE_FOR), Err(error)),
-        };
-        self.keep(needed, lookup, lives);
-        result
+            // It was compiled for a field that another one has replaced, and would stay.
+        }
     }
 
     /// The same, until then: a registry that has not answered by then is one that can't be asked.
@@ -263,6 +270,10 @@ async fn parse_at(
 
 #[cfg(test)]
 mod tests {
+    use meshwork_registry_client::RegistryClientConfig;
+    use tokio::net::TcpListener;
+    use tokio::sync::Notify;
+
     use super::*;
 
     fn entries(lasting: i64, expiring: i64) -> HashMap<Needed, Entry> {
@@ -294,5 +305,48 @@ mod tests {
         let mut one = entries(1, 0);
         make_room(&mut one, 1);
         assert!(one.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_was_asked_for_before_the_event_time_was_named_is_compiled_with_it() {
+        const SUBJECT: &str = "a.b.v1-value";
+        let (come, asked) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (tell, wait) = (Arc::clone(&asked), Arc::clone(&come));
+        let schema = move || async move {
+            tell.notify_one();
+            wait.notified().await;
+            let long = r#"{"type":"long","logicalType":"timestamp-millis"}"#;
+            let field = format!(r#"{{"name":"at","type":{long}}}"#);
+            let text = format!(r#"{{"type":"record","name":"R","fields":[{field}]}}"#);
+            axum::Json(HashMap::from([("schema", text)]))
+        };
+        let versions = || async {
+            let holder = r#"[{"subject":"a.b.v1-value","version":1}]"#;
+            ([("content-type", "application/json")], holder)
+        };
+        let router = axum::Router::new()
+            .route("/schemas/ids/7", axum::routing::get(schema))
+            .route("/schemas/ids/7/versions", axum::routing::get(versions));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let registry = RegistryClient::new(&RegistryClientConfig::new(url)).unwrap();
+        let cache = SchemaCache::new(registry, 10);
+        let schema = SchemaRef::Id(SchemaId::new(7).unwrap());
+        let needed = Needed {
+            schema,
+            subject: SUBJECT.to_owned(),
+        };
+        let named = async {
+            asked.notified().await;
+            cache.set_event_time(SUBJECT, Some("at"));
+            come.notify_one();
+        };
+        let (loaded, ()) = tokio::join!(cache.load(&needed), named);
+        loaded.unwrap();
+        let SchemaLookup::Known(found) = cache.look_up(SUBJECT, schema) else {
+            panic!("{:?}", cache.look_up(SUBJECT, schema));
+        };
+        assert!(found.has_event_time);
     }
 }

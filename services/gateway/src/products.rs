@@ -1,6 +1,6 @@
 //! The products that are announced, by topic, followed live; each with what its batches need.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -66,10 +66,34 @@ impl Product {
     }
 }
 
+/// What `mesh.catalog` says last of a product version.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum News {
+    /// It is announced.
+    Announced(Box<ProductAnnouncement>),
+    /// It is withdrawn.
+    Withdrawn,
+    /// It is announced, and how can't be read.
+    Unread,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Followed {
+    by_topic: HashMap<String, Arc<Product>>,
+    /// Topics of products of which no announcement could be read yet.
+    unread: HashSet<String>,
+}
+
+impl Followed {
+    fn is_products(&self, topic: &str) -> bool {
+        self.by_topic.contains_key(topic) || self.unread.contains(topic)
+    }
+}
+
 /// All of them. Share it behind an `Arc`.
 #[derive(Debug)]
 pub(crate) struct Products {
-    by_topic: ArcSwap<HashMap<String, Arc<Product>>>,
+    followed: ArcSwap<Followed>,
     limits: Limits,
     /// Whether everything has been read that was announced at the start.
     known: watch::Sender<bool>,
@@ -79,7 +103,7 @@ pub(crate) struct Products {
 impl Products {
     pub(crate) fn new(limits: Limits, unavailable: OnUnavailable) -> Self {
         Self {
-            by_topic: ArcSwap::default(),
+            followed: ArcSwap::default(),
             limits,
             known: watch::Sender::new(false),
             unavailable,
@@ -109,64 +133,83 @@ impl Products {
 
     /// The product whose topic this is.
     pub(crate) fn of(&self, topic: &str) -> Option<Arc<Product>> {
-        self.by_topic.load().get(topic).cloned()
+        self.followed.load().by_topic.get(topic).cloned()
+    }
+
+    /// Whether a topic is a product's of which no announcement could be read yet, so that nobody knows
+    /// how its records are to be checked.
+    pub(crate) fn is_unread(&self, topic: &str) -> bool {
+        self.followed.load().unread.contains(topic)
     }
 
     /// Whether a topic is a product's, holds a product's refused records, or is the mesh's own.
     pub(crate) fn may_be_read(&self, topic: &str) -> bool {
         let product = topic.strip_suffix(QUARANTINE_SUFFIX).unwrap_or(topic);
-        topic.starts_with("mesh.") || self.by_topic.load().contains_key(product)
+        topic.starts_with("mesh.") || self.followed.load().is_products(product)
     }
 
     /// Whether a topic holds a product's refused records.
     pub(crate) fn is_quarantine(&self, topic: &str) -> bool {
         topic
             .strip_suffix(QUARANTINE_SUFFIX)
-            .is_some_and(|product| self.by_topic.load().contains_key(product))
+            .is_some_and(|product| self.followed.load().is_products(product))
     }
 
     /// All products.
     pub(crate) fn all(&self) -> Vec<Arc<Product>> {
-        self.by_topic.load().values().cloned().collect()
+        let followed = self.followed.load();
+        followed.by_topic.values().cloned().collect()
     }
 
-    /// Takes announcements in, and withdrawals (`None`), in the order of the log. Gives the products
-    /// that are new or changed; what their batches need is told to `ready` before any of them is live.
+    /// Takes in what `mesh.catalog` says, in its order. An announcement that can't be read leaves its
+    /// product as it was known. Gives the products that are new or changed; what their batches need is
+    /// told to `ready` before any of them is live.
     pub(crate) fn apply(
         &self,
-        news: Vec<(Urn, Option<ProductAnnouncement>)>,
+        news: Vec<(Urn, News)>,
         mut ready: impl FnMut(&ProductPolicy),
     ) -> Vec<Arc<Product>> {
         if news.is_empty() {
             return Vec::new();
         }
-        let mut all = HashMap::clone(&self.by_topic.load());
+        let mut all = Followed::clone(&self.followed.load());
         let mut changed = HashMap::new();
-        for (urn, announcement) in news {
+        for (urn, news) in news {
             let topic = urn.topic();
-            let Some(announcement) = announcement else {
-                all.remove(&topic);
-                changed.remove(&topic);
-                continue;
+            let announcement = match news {
+                News::Unread => {
+                    if !all.by_topic.contains_key(&topic) {
+                        all.unread.insert(topic);
+                    }
+                    continue;
+                }
+                News::Withdrawn => {
+                    all.unread.remove(&topic);
+                    all.by_topic.remove(&topic);
+                    changed.remove(&topic);
+                    continue;
+                }
+                News::Announced(announcement) => announcement,
             };
-            let known = all.get(&topic);
+            all.unread.remove(&topic);
+            let known = all.by_topic.get(&topic);
             let policy = ProductPolicy {
                 unavailable: self.unavailable,
-                ..ProductPolicy::from(&announcement)
+                ..ProductPolicy::from(&*announcement)
             };
             if known.is_some_and(|k| *k.policy == policy) {
                 continue;
             }
             let limit = known.map_or(MAX_MESSAGE_BYTES, |k| k.max_batch_bytes());
             let product = Arc::new(Product::new(policy, self.limits, limit));
-            all.insert(topic.clone(), Arc::clone(&product));
+            all.by_topic.insert(topic.clone(), Arc::clone(&product));
             changed.insert(topic, product);
         }
         let changed: Vec<Arc<Product>> = changed.into_values().collect();
         for product in &changed {
             ready(&product.policy);
         }
-        self.by_topic.store(Arc::new(all));
+        self.followed.store(Arc::new(all));
         changed
     }
 }
@@ -178,7 +221,7 @@ pub(crate) fn is_named_like_one(topic: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use meshwork_model::mesh::announcement::{
         EnforcementMode, ProductStatus, RegisteredSchema, TagMode,
     };
@@ -200,7 +243,7 @@ mod tests {
         }
     }
 
-    fn announcement(event_time: &str) -> ProductAnnouncement {
+    pub(crate) fn announcement(event_time: &str) -> ProductAnnouncement {
         let urn: Urn = "urn:meshwork:sales:orders:v1".parse().unwrap();
         ProductAnnouncement {
             topic: urn.topic(),
@@ -243,9 +286,9 @@ mod tests {
         let mut told = Vec::new();
         for field in ["at", "at", "since"] {
             let announced = announcement(field);
-            let news = vec![(announced.urn.clone(), Some(announced))];
-            products.apply(news, |policy| {
-                told.push((policy.event_time.clone(), live()))
+            let news = News::Announced(Box::new(announced.clone()));
+            products.apply(vec![(announced.urn, news)], |policy| {
+                told.push((policy.event_time.clone(), live()));
             });
         }
         let field = |name: &str| Some(name.to_owned());
@@ -255,6 +298,30 @@ mod tests {
             "of those that are new or changed, and what was live then"
         );
         assert_eq!(live(), field("since"));
+    }
+
+    #[test]
+    fn an_announcement_that_can_not_be_read_closes_the_topic_of_a_product_that_was_not_known() {
+        let products = Products::new(Limits::default(), OnUnavailable::Closed);
+        let announced = announcement("at");
+        let topic = &*announced.topic;
+        let is = |news: News| {
+            products.apply(vec![(announced.urn.clone(), news)], |_| {});
+            (products.of(topic).is_some(), products.is_unread(topic))
+        };
+        let read = || News::Announced(Box::new(announced.clone()));
+        assert_eq!(is(News::Unread), (false, true));
+        assert!(
+            products.may_be_read(topic),
+            "it is a product's all the same"
+        );
+        assert!(products.is_quarantine("sales.orders.v1.quarantine"));
+        assert_eq!(is(read()), (true, false));
+        assert_eq!(is(News::Unread), (true, false), "what was known holds");
+        assert_eq!(is(News::Withdrawn), (false, false));
+        assert_eq!(is(News::Unread), (false, true));
+        assert_eq!(is(News::Withdrawn), (false, false));
+        assert!(!products.is_quarantine("sales.orders.v1.quarantine"));
     }
 
     #[tokio::test]

@@ -27,6 +27,10 @@ const WAIT: Duration = Duration::from_millis(500);
 /// First wait before something that failed is tried again; doubles up to `RETRY_AT_MOST`.
 const RETRY_FIRST: Duration = Duration::from_millis(200);
 const RETRY_AT_MOST: Duration = Duration::from_secs(10);
+/// How long a broker is waited for that is asked for its own settings.
+const ASKED_WITHIN: Duration = Duration::from_secs(5);
+/// How long a broker remembers a producer that sends nothing, in milliseconds.
+const EXPIRATION: &str = "producer.id.expiration.ms";
 
 /// Follows until `stop`; the latch is released once everything announced so far is known.
 ///
@@ -69,6 +73,10 @@ async fn read(
 ) -> Result<(), Error> {
     let admin = Admin::new(&shared.kafka)?;
     control::ensure(&admin, ControlTopic::Catalog).await?;
+    // Before any quarantine is read, since what is too old there is left out.
+    if let Some(broker) = admin.cluster().await?.brokers.first() {
+        learn_expiration(shared, &admin, broker.id).await;
+    }
     let topic = ControlTopic::Catalog.name();
     let partitions = Assigned::all(&admin, topic, |_| From::Beginning).await?;
     let mut reader = LogReader::start(&shared.kafka, partitions, ReaderOptions::default())?;
@@ -166,5 +174,23 @@ pub(crate) async fn learn(shared: &Shared, admin: &Admin, products: &[Arc<Produc
             }
             Err(error) => unasked(MAX_MESSAGE, &error),
         }
+    }
+}
+
+/// Asks a broker how long it remembers producers. What can't be asked for stays as it is known: a day
+/// by default, Kafka's own.
+pub(crate) async fn learn_expiration(shared: &Shared, admin: &Admin, node: i32) {
+    let admin = admin.with_timeout(ASKED_WITHIN);
+    let told = match admin.broker_configs(node).await {
+        Ok(configs) => configs.get(EXPIRATION).and_then(|value| value.parse().ok()),
+        Err(error) => {
+            shared.refusals.say("unasked expiration", || {
+                tracing::warn!(%error, "brokers can't be asked for {EXPIRATION}: what is known of it holds, or its default; the gateway's principal may have no DESCRIBE_CONFIGS on the cluster");
+            });
+            return;
+        }
+    };
+    if let Some(millis) = told {
+        shared.quarantine.expires_after(millis);
     }
 }

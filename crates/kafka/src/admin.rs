@@ -1,6 +1,7 @@
 //! Looking at a cluster and changing it. Every call has a time-out, and names the brokers when it
 //! passes.
 
+mod brokers;
 mod groups;
 mod offsets;
 mod topics;

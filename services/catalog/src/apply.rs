@@ -148,7 +148,9 @@ pub async fn plan_products(
 ) -> Result<Plan, ApplyError> {
     let admin = Admin::new(kafka)?;
     let snapshot = crate::read::read_catalog(kafka, registry).await?;
+    let unreadable = snapshot.unreadable.iter();
     let mut actual = Actual {
+        unreadable: unreadable.filter_map(|u| u.key.parse().ok()).collect(),
         announcements: snapshot
             .products
             .into_iter()
@@ -252,6 +254,7 @@ async fn apply_one(
     known.refresh().await?;
     let mut actual = Actual {
         announcements: known.all().clone(),
+        unreadable: known.unreadable().clone(),
         ..Actual::default()
     };
     actual.look_at(product, admin, &context.registry).await?;
@@ -287,7 +290,9 @@ async fn apply_one(
         None => None,
     };
     let before = actual.announcements.get(urn);
-    let Some(new) = new_announcement(product, before, value, key, context.clock.now()) else {
+    let new = new_announcement(product, before, value, key, context.clock.now());
+    let again = before.filter(|_| actual.unreadable.contains(urn));
+    let Some(new) = new.or_else(|| again.cloned()) else {
         return Ok(Applied {
             urn: urn.clone(),
             steps: done,

@@ -165,7 +165,8 @@ pub fn plan_one(product: &Product, actual: &Actual) -> ProductPlan {
         .key_schema
         .as_ref()
         .map(|text| subject(product, &product.urn.key_subject(), text, actual, &mut plan));
-    announcement(product, announced, value, key, &mut plan);
+    let unreadable = actual.unreadable.contains(&product.urn);
+    announcement(product, (announced, unreadable), value, key, &mut plan);
     plan
 }
 
@@ -368,10 +369,11 @@ fn subject(
     None
 }
 
-/// `value`, and `key` where the key is Avro, are none while they are not registered.
+/// `value`, and `key` where the key is Avro, are none while they are not registered. With what is
+/// announced goes whether that was replaced by something that can't be read.
 fn announcement(
     product: &Product,
-    announced: Option<&ProductAnnouncement>,
+    (announced, unreadable): (Option<&ProductAnnouncement>, bool),
     value: Option<RegisteredSchema>,
     key: Option<Option<RegisteredSchema>>,
     plan: &mut ProductPlan,
@@ -397,9 +399,16 @@ fn announcement(
         })
     });
     let desired = product.announcement(value, key, announced.announced_at, announced.changed_at);
-    if &desired != announced {
+    if unreadable || &desired != announced {
+        let mut differences = Vec::new();
+        if &desired != announced {
+            differences = difference::announcements(announced, &desired);
+        }
+        if unreadable {
+            differences.push("~ what is there last can't be read".to_owned());
+        }
         plan.steps.push(Step::Announce {
-            differences: Some(difference::announcements(announced, &desired)),
+            differences: Some(differences),
         });
     }
 }

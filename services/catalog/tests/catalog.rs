@@ -9,6 +9,8 @@
 
 #[path = "catalog/apply.rs"]
 mod apply;
+#[path = "catalog/apply_again.rs"]
+mod apply_again;
 #[path = "catalog/http.rs"]
 mod http;
 #[path = "catalog/mesh.rs"]

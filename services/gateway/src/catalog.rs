@@ -1,27 +1,35 @@
 //! Follows `mesh.catalog`: which topics are products, and how they are to be treated.
 
+mod unread;
+
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use meshwork_kafka::control;
-use meshwork_kafka::{Admin, Assigned, From, InRecord, KafkaError, LogReader, ReaderOptions};
+use meshwork_kafka::{Admin, Assigned, From, KafkaError, LogReader, ReaderOptions};
 use meshwork_model::mesh::ProductAnnouncement;
 use meshwork_model::name::Urn;
 use meshwork_model::text::with_causes;
 use meshwork_model::topic::{ControlTopic, MAX_MESSAGE};
-use meshwork_registry_client::{MeshError, MeshReader};
+use meshwork_registry_client::MeshReader;
 use meshwork_telemetry::Latch;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Error;
-use crate::products::Product;
+use crate::products::{News, Product};
 use crate::service::Shared;
+use crate::topics;
+use unread::Unread;
 
 /// Longest wait for records before looking whether to stop.
 const WAIT: Duration = Duration::from_millis(500);
 /// First wait before something that failed is tried again; doubles up to `RETRY_AT_MOST`.
 const RETRY_FIRST: Duration = Duration::from_millis(200);
 const RETRY_AT_MOST: Duration = Duration::from_secs(10);
+/// How long a broker is waited for that is asked for its own settings.
+const ASKED_WITHIN: Duration = Duration::from_secs(5);
+/// How long a broker remembers a producer that sends nothing, in milliseconds.
+const EXPIRATION: &str = "producer.id.expiration.ms";
 
 /// Follows until `stop`; the latch is released once everything announced so far is known.
 ///
@@ -64,34 +72,31 @@ async fn read(
 ) -> Result<(), Error> {
     let admin = Admin::new(&shared.kafka)?;
     control::ensure(&admin, ControlTopic::Catalog).await?;
+    // Before any quarantine is read, since what is too old there is left out.
+    if let Some(broker) = admin.cluster().await?.brokers.first() {
+        learn_expiration(shared, &admin, broker.id).await;
+    }
     let topic = ControlTopic::Catalog.name();
     let partitions = Assigned::all(&admin, topic, |_| From::Beginning).await?;
     let mut reader = LogReader::start(&shared.kafka, partitions, ReaderOptions::default())?;
     let decoder = MeshReader::<ProductAnnouncement>::new(shared.registry.clone());
+    let mut unread = Unread::default();
+    // When schemas that are lacking are asked for next, and how long is waited from then on.
+    let (mut ask_at, mut pause) = (Instant::now(), RETRY_FIRST);
+    let mut registry_is_there = true;
     loop {
-        let batch = reader.next(WAIT).await?;
-        let mut news = Vec::new();
-        for record in &batch.records {
-            news.extend(announcement(&decoder, record).await);
+        if unread.take(reader.next(WAIT).await?) {
+            apply(shared, &admin, unread.decide(&decoder)).await;
+            (ask_at, pause) = (Instant::now(), RETRY_FIRST);
         }
-        for (urn, announcement) in &news {
-            if announcement.is_none() {
-                shared.metrics.follows_no_more(&urn.topic());
-            }
+        if unread.is_empty() {
+            registry_is_there = true;
+        } else if unread.is_at_end() && Instant::now() >= ask_at {
+            registry_is_there = unread.ask(&decoder, &shared.refusals).await;
+            apply(shared, &admin, unread.decide(&decoder)).await;
+            (ask_at, pause) = (Instant::now() + pause, (pause * 2).min(RETRY_AT_MOST));
         }
-        let changed = shared.products.apply(news);
-        learn(shared, &admin, &changed).await;
-        for product in changed {
-            shared.metrics.follows(&product.topic);
-            shared.schemas.set_event_time(
-                &product.policy.value_subject,
-                product.policy.event_time.as_deref(),
-            );
-            let refusals = &shared.refusals;
-            shared.quarantine.prepare(&admin, &product, refusals).await;
-            tracing::info!(topic = %product.topic, mode = ?product.policy.enforcement, status = ?product.policy.status, "product followed");
-        }
-        if batch.caught_up && batch.trouble.is_none() {
+        if unread.is_at_end() && registry_is_there {
             *wait = RETRY_FIRST;
             shared.products.all_known();
             if let Some(latch) = latch.take() {
@@ -101,49 +106,31 @@ async fn read(
     }
 }
 
-/// A record's announcement, or that a product was withdrawn. One that does not decode is skipped;
-/// the registry is waited for.
-async fn announcement(
-    decoder: &MeshReader<ProductAnnouncement>,
-    record: &InRecord,
-) -> Option<(Urn, Option<ProductAnnouncement>)> {
-    let key = std::str::from_utf8(record.key.as_deref().unwrap_or_default());
-    let Some(urn) = key.ok().and_then(|key| key.parse::<Urn>().ok()) else {
-        tracing::warn!(
-            offset = record.offset,
-            "a record of mesh.catalog is skipped: its key is no URN"
-        );
-        return None;
-    };
-    let Some(value) = record.value.as_deref() else {
-        return Some((urn, None));
-    };
-    let mut wait = RETRY_FIRST;
-    loop {
-        match decoder.decode(value).await {
-            Ok(announced) if announced.urn == urn => return Some((urn, Some(announced))),
-            Ok(_) => {
-                tracing::warn!(
-                    offset = record.offset,
-                    "a record of mesh.catalog is skipped: its key is not its value's URN"
-                );
-                return None;
-            }
-            Err(MeshError::Registry(away)) if !away.is_not_found() => {
-                tracing::warn!(error = %away, "the gateway waits for the registry");
-            }
-            Err(error) => {
-                tracing::warn!(offset = record.offset, %error, "a record of mesh.catalog is skipped");
-                return None;
-            }
+/// Follows products as `mesh.catalog` says.
+async fn apply(shared: &Shared, admin: &Admin, news: Vec<(Urn, News)>) {
+    for (urn, news) in &news {
+        let topic = urn.topic();
+        shared.metrics.unread(&topic, *news == News::Unread);
+        if *news == News::Withdrawn {
+            shared.metrics.follows_no_more(&topic);
         }
-        tokio::time::sleep(wait).await;
-        wait = (wait * 2).min(RETRY_AT_MOST);
+    }
+    let changed = shared.products.apply(news, |policy| {
+        let field = policy.event_time.as_deref();
+        shared.schemas.set_event_time(&policy.value_subject, field);
+    });
+    learn(shared, admin, &changed).await;
+    for product in changed {
+        shared.metrics.follows(&product.topic);
+        let refusals = &shared.refusals;
+        shared.quarantine.prepare(admin, &product, refusals).await;
+        tracing::info!(topic = %product.topic, mode = ?product.policy.enforcement, status = ?product.policy.status, "product followed");
     }
 }
 
-/// Asks for what the brokers know of products' topics: partitions and `max.message.bytes`. What can't
-/// be asked for stays as it is known.
+/// Asks for what the brokers know of products' topics: partitions, `max.message.bytes`, and the id that
+/// tells whether one was made anew, which clients below Metadata 10 never ask for. What can't be asked
+/// for stays as it is known.
 pub(crate) async fn learn(shared: &Shared, admin: &Admin, products: &[Arc<Product>]) {
     if products.is_empty() {
         return;
@@ -159,6 +146,9 @@ pub(crate) async fn learn(shared: &Shared, admin: &Admin, products: &[Arc<Produc
             for topic in topics {
                 let partitions = usize::try_from(topic.partitions).unwrap_or(0);
                 shared.topics.has(&topic.name, partitions);
+                if let Some(id) = topics::id(&topic.id) {
+                    shared.learn_topic(id, &topic.name);
+                }
             }
         }
         Err(error) => unasked("partitions", &error),
@@ -183,5 +173,23 @@ pub(crate) async fn learn(shared: &Shared, admin: &Admin, products: &[Arc<Produc
             }
             Err(error) => unasked(MAX_MESSAGE, &error),
         }
+    }
+}
+
+/// Asks a broker how long it remembers producers. What can't be asked for stays as it is known: a day
+/// by default, Kafka's own.
+pub(crate) async fn learn_expiration(shared: &Shared, admin: &Admin, node: i32) {
+    let admin = admin.with_timeout(ASKED_WITHIN);
+    let told = match admin.broker_configs(node).await {
+        Ok(configs) => configs.get(EXPIRATION).and_then(|value| value.parse().ok()),
+        Err(error) => {
+            shared.refusals.say("unasked expiration", || {
+                tracing::warn!(%error, "brokers can't be asked for {EXPIRATION}: what is known of it holds, or its default; the gateway's principal may have no DESCRIBE_CONFIGS on the cluster");
+            });
+            return;
+        }
+    };
+    if let Some(millis) = told {
+        shared.quarantine.expires_after(millis);
     }
 }

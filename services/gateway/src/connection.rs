@@ -154,3 +154,6 @@ pub(crate) fn tune(stream: &TcpStream) -> std::io::Result<()> {
         .with_retries(3);
     socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }
+
+#[cfg(test)]
+mod tests;

@@ -67,6 +67,7 @@ struct Inner {
     batches_refused: Family<OfProduct, Counter>,
     parents_dropped: Family<Topic, Counter>,
     followed: Family<Topic, Gauge>,
+    unread: Family<Topic, Gauge>,
     observed: Counter,
     unobserved: Counter,
 }
@@ -152,6 +153,11 @@ impl Metrics {
                 "products_followed",
                 "1 for each product whose records are enforced, tagged and observed",
                 m.followed.clone(),
+            );
+            registry.register(
+                "announcements_unread",
+                "1 for each product whose last announcement can't be read: what was known before holds, or its batches are put off",
+                m.unread.clone(),
             );
             registry.register(
                 "observations",
@@ -258,6 +264,15 @@ impl Metrics {
 
     pub(crate) fn follows_no_more(&self, topic: &str) {
         self.inner.followed.remove(&of(topic));
+    }
+
+    /// Whether a product's last announcement can't be read.
+    pub(crate) fn unread(&self, topic: &str, is: bool) {
+        if is {
+            self.inner.unread.get_or_create(&of(topic)).set(1);
+        } else {
+            self.inner.unread.remove(&of(topic));
+        }
     }
 
     pub(crate) fn observed(&self) {

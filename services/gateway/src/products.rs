@@ -1,6 +1,6 @@
 //! The products that are announced, by topic, followed live; each with what its batches need.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -100,10 +100,34 @@ impl Product {
     }
 }
 
+/// What `mesh.catalog` says last of a product version.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum News {
+    /// It is announced.
+    Announced(Box<ProductAnnouncement>),
+    /// It is withdrawn.
+    Withdrawn,
+    /// It is announced, and how can't be read.
+    Unread,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Followed {
+    by_topic: HashMap<String, Arc<Product>>,
+    /// Topics of products of which no announcement could be read yet.
+    unread: HashSet<String>,
+}
+
+impl Followed {
+    fn is_products(&self, topic: &str) -> bool {
+        self.by_topic.contains_key(topic) || self.unread.contains(topic)
+    }
+}
+
 /// All of them. Share it behind an `Arc`.
 #[derive(Debug)]
 pub(crate) struct Products {
-    by_topic: ArcSwap<HashMap<String, Arc<Product>>>,
+    followed: ArcSwap<Followed>,
     pipelines: Arc<Pipelines>,
     /// Whether everything has been read that was announced at the start.
     known: AtomicBool,
@@ -115,7 +139,7 @@ pub(crate) struct Products {
 impl Products {
     pub(crate) fn new(limits: Limits, unavailable: OnUnavailable) -> Self {
         Self {
-            by_topic: ArcSwap::default(),
+            followed: ArcSwap::default(),
             pipelines: Arc::new(Pipelines {
                 idle: Mutex::default(),
                 limits,
@@ -150,46 +174,69 @@ impl Products {
 
     /// The product whose topic this is.
     pub(crate) fn of(&self, topic: &str) -> Option<Arc<Product>> {
-        self.by_topic.load().get(topic).cloned()
+        self.followed.load().by_topic.get(topic).cloned()
+    }
+
+    /// Whether a topic is a product's of which no announcement could be read yet, so that nobody knows
+    /// how its records are to be checked.
+    pub(crate) fn is_unread(&self, topic: &str) -> bool {
+        self.followed.load().unread.contains(topic)
     }
 
     /// Whether a topic is a product's, holds a product's refused records, or is the mesh's own.
     pub(crate) fn may_be_read(&self, topic: &str) -> bool {
         let product = topic.strip_suffix(QUARANTINE_SUFFIX).unwrap_or(topic);
-        topic.starts_with("mesh.") || self.by_topic.load().contains_key(product)
+        topic.starts_with("mesh.") || self.followed.load().is_products(product)
     }
 
     /// Whether a topic holds a product's refused records.
     pub(crate) fn is_quarantine(&self, topic: &str) -> bool {
         topic
             .strip_suffix(QUARANTINE_SUFFIX)
-            .is_some_and(|product| self.by_topic.load().contains_key(product))
+            .is_some_and(|product| self.followed.load().is_products(product))
     }
 
     /// All products.
     pub(crate) fn all(&self) -> Vec<Arc<Product>> {
-        self.by_topic.load().values().cloned().collect()
+        let followed = self.followed.load();
+        followed.by_topic.values().cloned().collect()
     }
 
-    /// Takes announcements in, and withdrawals (`None`), in the order of the log. Gives the products
-    /// that are new or changed.
-    pub(crate) fn apply(&self, news: Vec<(Urn, Option<ProductAnnouncement>)>) -> Vec<Arc<Product>> {
+    /// Takes in what `mesh.catalog` says, in its order. An announcement that can't be read leaves its
+    /// product as it was known. Gives the products that are new or changed; what their batches need is
+    /// told to `ready` before any of them is live.
+    pub(crate) fn apply(
+        &self,
+        news: Vec<(Urn, News)>,
+        mut ready: impl FnMut(&ProductPolicy),
+    ) -> Vec<Arc<Product>> {
         if news.is_empty() {
             return Vec::new();
         }
-        let mut all = HashMap::clone(&self.by_topic.load());
+        let mut all = Followed::clone(&self.followed.load());
         let mut changed = HashMap::new();
-        for (urn, announcement) in news {
+        for (urn, news) in news {
             let topic = urn.topic();
-            let Some(announcement) = announcement else {
-                all.remove(&topic);
-                changed.remove(&topic);
-                continue;
+            let announcement = match news {
+                News::Unread => {
+                    if !all.by_topic.contains_key(&topic) {
+                        all.unread.insert(topic);
+                    }
+                    continue;
+                }
+                News::Withdrawn => {
+                    all.unread.remove(&topic);
+                    all.by_topic.remove(&topic);
+                    changed.remove(&topic);
+                    continue;
+                }
+                News::Announced(announcement) => announcement,
             };
-            let known = all.get(&topic);
+            all.unread.remove(&topic);
+            let known = all.by_topic.get(&topic);
             let policy = ProductPolicy {
                 unavailable: self.unavailable,
-                ..ProductPolicy::from(&announcement)
+                ..ProductPolicy::from(&*announcement)
             };
             let retention = announcement.retention_ms;
             if known.is_some_and(|k| *k.policy == policy && k.retention_ms == retention) {
@@ -198,11 +245,15 @@ impl Products {
             let limit = known.map_or(MAX_MESSAGE_BYTES, |k| k.max_batch_bytes());
             let pipelines = Arc::clone(&self.pipelines);
             let product = Arc::new(Product::new(policy, retention, pipelines, limit));
-            all.insert(topic.clone(), Arc::clone(&product));
+            all.by_topic.insert(topic.clone(), Arc::clone(&product));
             changed.insert(topic, product);
         }
-        self.by_topic.store(Arc::new(all));
-        changed.into_values().collect()
+        let changed: Vec<Arc<Product>> = changed.into_values().collect();
+        for product in &changed {
+            ready(&product.policy);
+        }
+        self.followed.store(Arc::new(all));
+        changed
     }
 }
 
@@ -213,8 +264,11 @@ pub(crate) fn is_named_like_one(topic: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use meshwork_model::mesh::announcement::{EnforcementMode, ProductStatus, TagMode};
+pub(crate) mod tests {
+    use meshwork_model::mesh::announcement::{
+        EnforcementMode, ProductStatus, RegisteredSchema, TagMode,
+    };
+    use meshwork_model::time::Timestamp;
     use meshwork_pipeline::KeyRule;
 
     use super::*;
@@ -270,6 +324,87 @@ mod tests {
         }
         nest(&pipelines, &policy("a.b.v1"), PIPELINES_KEPT + 5);
         assert_eq!(kept(), PIPELINES_KEPT);
+    }
+
+    pub(crate) fn announcement(event_time: &str) -> ProductAnnouncement {
+        let urn: Urn = "urn:meshwork:sales:orders:v1".parse().unwrap();
+        ProductAnnouncement {
+            topic: urn.topic(),
+            domain: "sales".to_owned(),
+            product: "orders".to_owned(),
+            version: "1.0.0".to_owned(),
+            status: ProductStatus::Active,
+            announced_at: Timestamp::from_millis(0),
+            changed_at: Timestamp::from_millis(0),
+            owner: "tests".to_owned(),
+            description: None,
+            tags: vec![],
+            contract: String::new(),
+            contract_digest: String::new(),
+            value_schema: RegisteredSchema {
+                subject: urn.value_subject(),
+                id: 1,
+                guid: String::new(),
+                schema: String::new(),
+            },
+            key_schema: None,
+            key_columns: vec![],
+            compatibility: "BACKWARD".to_owned(),
+            partitions: 1,
+            retention_ms: None,
+            compacted: false,
+            enforcement: EnforcementMode::Reject,
+            tag: TagMode::Record,
+            event_time: Some(event_time.to_owned()),
+            inputs: vec![],
+            slos: vec![],
+            urn,
+        }
+    }
+
+    #[test]
+    fn what_a_products_batches_need_is_told_before_it_is_live() {
+        let products = Products::new(Limits::default(), OnUnavailable::Closed);
+        let live = || products.of("sales.orders.v1")?.policy.event_time.clone();
+        let mut told = Vec::new();
+        for field in ["at", "at", "since"] {
+            let announced = announcement(field);
+            let news = News::Announced(Box::new(announced.clone()));
+            products.apply(vec![(announced.urn, news)], |policy| {
+                told.push((policy.event_time.clone(), live()));
+            });
+        }
+        let field = |name: &str| Some(name.to_owned());
+        assert_eq!(
+            told,
+            [(field("at"), None), (field("since"), field("at"))],
+            "of those that are new or changed, and what was live then"
+        );
+        assert_eq!(live(), field("since"));
+    }
+
+    #[test]
+    fn an_announcement_that_can_not_be_read_closes_the_topic_of_a_product_that_was_not_known() {
+        let products = Products::new(Limits::default(), OnUnavailable::Closed);
+        let announced = announcement("at");
+        let topic = &*announced.topic;
+        let is = |news: News| {
+            products.apply(vec![(announced.urn.clone(), news)], |_| {});
+            (products.of(topic).is_some(), products.is_unread(topic))
+        };
+        let read = || News::Announced(Box::new(announced.clone()));
+        assert_eq!(is(News::Unread), (false, true));
+        assert!(
+            products.may_be_read(topic),
+            "it is a product's all the same"
+        );
+        assert!(products.is_quarantine("sales.orders.v1.quarantine"));
+        assert_eq!(is(read()), (true, false));
+        assert_eq!(is(News::Unread), (true, false), "what was known holds");
+        assert_eq!(is(News::Withdrawn), (false, false));
+        assert_eq!(is(News::Unread), (false, true));
+        assert_eq!(is(News::Withdrawn), (false, false));
+        assert!(!products.is_quarantine("sales.orders.v1.quarantine"));
     }
 
     #[tokio::test]

@@ -205,6 +205,12 @@ impl Service {
         })
     }
 
+    /// What connections work with, for tests of a single one.
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+
     /// The gateway as the rest of the process sees it.
     #[must_use]
     pub fn handle(&self) -> Handle {

@@ -1,9 +1,12 @@
-//! Topics' names by their ids (KIP-516), learnt from Metadata. An id is never used again, so what
+//! Topics' names by their ids (KIP-516), learnt from Metadata, and of products' topics from what the
+//! gateway asks itself. An id is never used again, so what
 //! is known of one stays true; a name may get another id.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 use meshwork_wire::protocol::Uuid;
 use parking_lot::RwLock;
 
@@ -85,9 +88,25 @@ impl Topics {
     }
 }
 
+/// A topic's id in the base64 that librdkafka writes (`rd_kafka_Uuid_base64str`). None of what is
+/// none.
+pub(crate) fn id(text: &str) -> Option<Uuid> {
+    BASE64.decode(text).ok()?.try_into().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ids_are_read_from_what_librdkafka_writes() {
+        let mut wanted = [0xfb; 16];
+        wanted[15] = 1;
+        assert_eq!(id("+/v7+/v7+/v7+/v7+/v7AQ"), Some(wanted));
+        for none in ["", "+/v7", "-_v7-_v7-_v7-_v7-_v7AQ", "no id"] {
+            assert_eq!(id(none), None, "{none}");
+        }
+    }
 
     #[test]
     fn a_topic_made_anew_has_another_id_and_the_old_one_keeps_its_name() {

@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use super::compare::incompatibilities;
 use super::Incompatibility;
+use super::compare::incompatibilities;
 use crate::schema::Schema;
 
 /// What a subject demands of a new version.

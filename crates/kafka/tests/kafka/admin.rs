@@ -119,6 +119,15 @@ async fn a_topic_made_anew_has_another_id() {
     assert_ne!(admin.topic(&name).await.unwrap().unwrap().id, first);
 }
 
+#[tokio::test]
+async fn a_broker_tells_its_settings() {
+    let admin = kafka().admin();
+    let id = admin.cluster().await.unwrap().brokers[0].id;
+    let configs = admin.broker_configs(id).await.unwrap();
+    assert_eq!(configs["producer.id.expiration.ms"], "86400000");
+    assert_eq!(configs["broker.id"], id.to_string());
+}
+
 /// Services call from spawned tasks.
 #[test]
 fn futures_can_be_sent_between_threads() {

@@ -1,6 +1,6 @@
 //! What is announced, followed while an apply is under way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use meshwork_kafka::{Admin, Assigned, From, LogReader, ReaderOptions};
@@ -20,6 +20,7 @@ pub(super) struct Announcements {
     log: LogReader,
     reader: MeshReader<ProductAnnouncement>,
     products: BTreeMap<Urn, ProductAnnouncement>,
+    unreadable: BTreeSet<Urn>,
 }
 
 impl Announcements {
@@ -31,6 +32,7 @@ impl Announcements {
             log: LogReader::start(&context.kafka, partitions, ReaderOptions::default())?,
             reader: MeshReader::new(context.registry.clone()),
             products: BTreeMap::new(),
+            unreadable: BTreeSet::new(),
         })
     }
 
@@ -44,16 +46,22 @@ impl Announcements {
                 let (key, value) = (record.key.as_deref(), record.value.as_deref());
                 match decode(&self.reader, key, value).await {
                     Ok(Announced::Product(product)) => {
+                        self.unreadable.remove(&product.urn);
                         self.products.insert(product.urn.clone(), *product);
                     }
                     Ok(Announced::Withdrawn(urn)) => {
+                        self.unreadable.remove(&urn);
                         self.products.remove(&urn);
                     }
                     Err(DecodeError::Registry(error)) => {
                         return Err(ReadCatalogError::Registry(error).into());
                     }
-                    // Another's record that is no announcement is not ours to judge.
+                    // Another's record that is no announcement is not ours to judge. What it has
+                    // replaced is announced again, if it is one of ours.
                     Err(DecodeError::Record(why)) => {
+                        let key = std::str::from_utf8(key.unwrap_or_default());
+                        let urn = key.ok().and_then(|key| key.parse().ok());
+                        self.unreadable.extend(urn);
                         tracing::warn!(
                             offset = record.offset,
                             why,
@@ -78,6 +86,11 @@ impl Announcements {
 
     pub(super) fn of(&self, urn: &Urn) -> Option<&ProductAnnouncement> {
         self.products.get(urn)
+    }
+
+    /// Of which products the last announcement can't be read.
+    pub(super) const fn unreadable(&self) -> &BTreeSet<Urn> {
+        &self.unreadable
     }
 
     pub(super) const fn all(&self) -> &BTreeMap<Urn, ProductAnnouncement> {

@@ -1,6 +1,6 @@
 //! What is there: topics, subjects and announcements, asked of Kafka and the registry.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use meshwork_kafka::{Admin, KafkaError};
 use meshwork_model::mesh::announcement::{ProductAnnouncement, RegisteredSchema};
@@ -43,8 +43,10 @@ pub struct Actual {
     pub topics: BTreeMap<String, ActualTopic>,
     /// By name.
     pub subjects: BTreeMap<String, ActualSubject>,
-    /// The latest of each.
+    /// The latest of each that can be read.
     pub announcements: BTreeMap<Urn, ProductAnnouncement>,
+    /// Whose last announcement can't be read, so that it is announced again whatever was before.
+    pub unreadable: BTreeSet<Urn>,
 }
 
 /// Why it could not be found out what is there.

@@ -64,6 +64,7 @@ fn applied(product: &Product) -> Actual {
         topics,
         subjects: BTreeMap::from([(product.urn.value_subject(), subject)]),
         announcements: BTreeMap::from([(product.urn.clone(), announcement)]),
+        ..Actual::default()
     }
 }
 
@@ -319,4 +320,16 @@ fn the_first_announcement_keeps_its_moment() {
     );
     let first = new_announcement(&new, None, registered(&new, 7), None, now).unwrap();
     assert_eq!(first.announced_at, now);
+}
+
+#[test]
+fn what_was_replaced_by_something_that_can_not_be_read_is_announced_again() {
+    let product = product(&[]);
+    let mut now = applied(&product);
+    assert_eq!(plan_one(&product, &now).steps, []);
+    now.unreadable.insert(product.urn.clone());
+    let wanted = Step::Announce {
+        differences: Some(vec!["~ what is there last can't be read".to_owned()]),
+    };
+    assert_eq!(plan_one(&product, &now).steps, [wanted]);
 }

@@ -23,7 +23,7 @@ const SCHEMA: &str = r#"{"type": "record", "name": "Order", "fields": [
 ]}"#;
 
 /// A product of a domain of its own.
-struct Sample {
+pub(crate) struct Sample {
     domain: String,
     retention_days: u32,
     settings: Vec<(&'static str, String)>,
@@ -31,7 +31,7 @@ struct Sample {
 }
 
 impl Sample {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             domain: unique("sales").to_lowercase().replace('_', "-"),
             retention_days: 7,
@@ -46,7 +46,7 @@ impl Sample {
         self
     }
 
-    fn product(&self) -> Product {
+    pub(crate) fn product(&self) -> Product {
         let settings: String = self
             .settings
             .iter()
@@ -83,7 +83,7 @@ impl Sample {
 
 /// A clock that stands until it is set.
 #[derive(Debug)]
-struct TestClock(AtomicI64);
+pub(crate) struct TestClock(AtomicI64);
 
 impl TestClock {
     fn set(&self, ms: i64) {
@@ -97,7 +97,7 @@ impl Clock for TestClock {
     }
 }
 
-async fn context(clock: &Arc<TestClock>) -> ApplyContext {
+pub(crate) async fn context(clock: &Arc<TestClock>) -> ApplyContext {
     let registry = registry();
     wait_until("the registry to answer", || async {
         registry.subjects().await.is_ok()
@@ -111,7 +111,7 @@ async fn context(clock: &Arc<TestClock>) -> ApplyContext {
     }
 }
 
-fn clock() -> Arc<TestClock> {
+pub(crate) fn clock() -> Arc<TestClock> {
     Arc::new(TestClock(AtomicI64::new(1_357_016_400_000)))
 }
 

@@ -311,12 +311,11 @@ async fn one(
     request: &ProduceRequest<'_>,
     partition: &ProducePartition<'_>,
 ) -> Result<Judged, Unbearable> {
-    // Asked first: what is no product's after all was known is none, and what is one before may be
-    // by an announcement that another one has long replaced.
+    // Asked first: what is no product's after all was known is none.
     let early = !shared.products.are_known();
     let by_id: Arc<str>;
     let name: &str = match partition.topic {
-        TopicRef::Name(name) => match shared.products.of(name).filter(|_| !early) {
+        TopicRef::Name(name) => match shared.products.of(name) {
             Some(product) => {
                 return product_batch(shared, sender, request, partition, &product).await;
             }
@@ -344,7 +343,7 @@ async fn one(
             if let Some((session, place)) = unknown {
                 sender.guard.pass(&session, place);
             }
-            match shared.products.of(&name).filter(|_| !early) {
+            match shared.products.of(&name) {
                 Some(product) => {
                     return product_batch(shared, sender, request, partition, &product).await;
                 }
@@ -357,6 +356,9 @@ async fn one(
     };
     if early && is_named_like_one(name) {
         return early::put_off(sender, partition, name);
+    }
+    if shared.products.is_unread(name) {
+        return early::unread(sender, partition, name);
     }
     if let Some(judged) = early::behind(sender, partition, name) {
         return Ok(judged);

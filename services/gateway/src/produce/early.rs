@@ -1,6 +1,7 @@
 //! Requests that come before the products are known: as long as `mesh.catalog` has not been read to
-//! its end, any topic that is named like a product's may be one. Its batches are put off; passed on,
-//! they would be in the log unchecked for ever.
+//! its end, any topic that is named like a product's may be one, and of one whose announcement can't be
+//! read nobody knows what it allows. Its batches are put off; passed on, they would be in the log
+//! unchecked for ever.
 
 use std::time::Duration;
 
@@ -39,12 +40,35 @@ pub(super) fn put_off(
     partition: &ProducePartition<'_>,
     topic: &str,
 ) -> Result<Judged, Unbearable> {
-    let refused = Refused::later(
-        Why::Early,
-        format!(
-            "the gateway has not read mesh.catalog yet, and {topic} may be a data product: try later"
-        ),
+    let why = format!(
+        "the gateway has not read mesh.catalog yet, and {topic} may be a data product: try later"
     );
+    later(sender, partition, topic, Refused::later(Why::Early, why))
+}
+
+/// Has the client come again with a batch of a product whose announcement can't be read.
+pub(super) fn unread(
+    sender: &mut Sender<'_>,
+    partition: &ProducePartition<'_>,
+    topic: &str,
+) -> Result<Judged, Unbearable> {
+    let why = format!(
+        "the gateway can't read how the data product of {topic} is announced in mesh.catalog: try later"
+    );
+    later(
+        sender,
+        partition,
+        topic,
+        Refused::later(Why::Unannounced, why),
+    )
+}
+
+fn later(
+    sender: &mut Sender<'_>,
+    partition: &ProducePartition<'_>,
+    topic: &str,
+    refused: Refused,
+) -> Result<Judged, Unbearable> {
     let session = name_key(topic).and_then(|topic| session(&topic, partition));
     if let Some((session, place)) = &session {
         note(sender, session, *place, &refused)?;

@@ -43,6 +43,8 @@ pub(crate) enum Why {
     Registry,
     /// `mesh.catalog` has not been read yet, and its topic may be a product's.
     Early,
+    /// Its topic is a product's whose announcement can't be read.
+    Unannounced,
     /// An earlier batch of its producer was refused.
     Behind,
     /// Its transaction's request has another batch that breaks its contract.
@@ -68,6 +70,7 @@ impl Why {
             Self::Unreadable => "unreadable",
             Self::Registry => "registry-unavailable",
             Self::Early => "early",
+            Self::Unannounced => "unannounced",
             Self::Behind => "behind",
             Self::WithAnother => "with-another",
             Self::OtherRecords => "other-records",

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use meshwork_model::time::Timestamp;
@@ -11,9 +12,9 @@ use tokio::sync::watch;
 use super::verdict::Read;
 use crate::produce::{Look, Numbering, Verdict};
 
-/// How long a session is remembered after its last batch: twice the brokers' default for
+/// How long a session is remembered after its last batch, at least: twice the brokers' default for
 /// `producer.id.expiration.ms`, after which a broker takes any sequence of it for the first.
-pub(super) const REMEMBERED_FOR: Duration = Duration::from_secs(2 * 24 * 3600);
+const REMEMBERED_FOR: Duration = Duration::from_secs(2 * 24 * 3600);
 /// A session's count is written anew when the last word on it is as old as this, or a quarter of the
 /// topic's retention: well before a gateway that starts could miss it.
 const CARRY_AFTER_MS: i64 = 12 * 3600 * 1000;
@@ -44,6 +45,34 @@ struct Entry {
     carrying: bool,
 }
 
+/// How long sessions are remembered; clones are the same.
+#[derive(Clone, Debug)]
+pub(super) struct Remembered {
+    millis: Arc<AtomicU64>,
+}
+
+impl Default for Remembered {
+    fn default() -> Self {
+        let default = u64::try_from(REMEMBERED_FOR.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            millis: Arc::new(AtomicU64::new(default)),
+        }
+    }
+}
+
+impl Remembered {
+    /// A broker remembers a producer for so long (`producer.id.expiration.ms`). The longest counts:
+    /// what a gateway has forgotten and a broker has not would be numbered wrongly.
+    pub(super) fn expires_after(&self, millis: u64) {
+        let twice = millis.saturating_mul(2);
+        self.millis.fetch_max(twice, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Duration {
+        Duration::from_millis(self.millis.load(Ordering::Relaxed))
+    }
+}
+
 /// Whether a quarantine topic is there, and can be followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Presence {
@@ -67,6 +96,7 @@ pub(crate) struct Kept {
     /// Its partitions.
     pub(crate) partitions: i32,
     carry_after_ms: i64,
+    remembered: Remembered,
     presence: Mutex<Presence>,
     sessions: Arc<Mutex<HashMap<SessionKey, Entry>>>,
     /// Up to where partition 0 has been read.
@@ -87,10 +117,16 @@ impl Kept {
             topic,
             partitions,
             carry_after_ms: retention_ms.map_or(CARRY_AFTER_MS, |ms| (ms / 4).min(CARRY_AFTER_MS)),
+            remembered: Remembered::default(),
             presence: Mutex::new(Presence::There),
             sessions: Arc::default(),
             position: watch::Sender::new(0),
         }
+    }
+
+    /// With what the brokers say of how long it remembers.
+    pub(super) fn remembering(self, remembered: Remembered) -> Self {
+        Self { remembered, ..self }
     }
 
     /// The same one, whose topic was made anew: what was taken out before stays taken out.
@@ -98,6 +134,7 @@ impl Kept {
         let (source, topic) = (Arc::clone(&self.source), Arc::clone(&self.topic));
         Self {
             sessions: Arc::clone(&self.sessions),
+            remembered: self.remembered.clone(),
             ..Self::new(source, topic, partitions, retention_ms)
         }
     }
@@ -206,7 +243,8 @@ impl Kept {
         let mut sessions = self.sessions.lock();
         if !sessions.contains_key(&read.key) {
             let age = now.clock.as_millis().saturating_sub(written_ms);
-            let remembered = i64::try_from(REMEMBERED_FOR.as_millis()).unwrap_or(i64::MAX);
+            let remembered = self.remembered.get().as_millis();
+            let remembered = i64::try_from(remembered).unwrap_or(i64::MAX);
             // Whoever still sends would have had its count written anew since.
             if age > remembered {
                 return;
@@ -222,9 +260,10 @@ impl Kept {
 
     /// Forgets the sessions that have sent nothing for long.
     pub(super) fn expire(&self, now: Instant) {
+        let remembered = self.remembered.get();
         self.sessions
             .lock()
-            .retain(|_, entry| now.saturating_duration_since(entry.last_batch) < REMEMBERED_FOR);
+            .retain(|_, entry| now.saturating_duration_since(entry.last_batch) < remembered);
     }
 
     /// Waits until partition 0 has been read up to `offset` and with it.
@@ -329,6 +368,27 @@ mod tests {
         assert_eq!(removed_before(&kept, 12), 1);
         kept.expire(start + REMEMBERED_FOR * 2);
         assert_eq!(removed_before(&kept, 12), 0);
+    }
+
+    #[test]
+    fn sessions_are_remembered_for_twice_as_long_as_any_broker_remembers_them() {
+        const DAY_MS: u64 = 24 * 3600 * 1000;
+        let remembered = Remembered::default();
+        let kept = kept(4_000).remembering(remembered.clone());
+        let anew = kept.anew(1, None);
+        for days in [7, 1, 2] {
+            remembered.expires_after(days * DAY_MS);
+        }
+        let after = |days: i64| now(days * 24 * 3600 * 1000);
+        anew.record(&read(10, 5), Some(at(0)), after(13));
+        assert_eq!(removed_before(&kept, 12), 6, "13 days old, and read");
+        let start = Instant::now();
+        kept.expire(start + REMEMBERED_FOR * 6);
+        assert_eq!(removed_before(&kept, 12), 6);
+        kept.expire(start + REMEMBERED_FOR * 8);
+        assert_eq!(removed_before(&kept, 12), 0);
+        anew.record(&read(10, 5), Some(at(0)), after(15));
+        assert_eq!(removed_before(&kept, 12), 0, "nobody goes on from there");
     }
 
     #[test]

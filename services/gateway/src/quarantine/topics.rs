@@ -12,7 +12,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::follow::{self, Follower};
-use super::kept::{Kept, Presence};
+use super::kept::{Kept, Presence, Remembered};
 use super::write::Writer;
 use crate::products::Product;
 use crate::refusals::Refusals;
@@ -35,6 +35,7 @@ pub(crate) struct Quarantine {
     changes: watch::Sender<u64>,
     lost: Notify,
     kafka: KafkaConfig,
+    remembered: Remembered,
     pub(crate) follower: Follower,
     pub(crate) writer: Writer,
 }
@@ -47,6 +48,7 @@ impl Quarantine {
             changes: watch::Sender::new(0),
             lost: Notify::new(),
             kafka: kafka.clone(),
+            remembered: Remembered::default(),
             follower: Follower::new(),
             writer: Writer::new(kafka)?,
         })
@@ -130,6 +132,11 @@ impl Quarantine {
         self.lost.notify_one();
     }
 
+    /// A broker remembers a producer for so many milliseconds (`producer.id.expiration.ms`).
+    pub(crate) fn expires_after(&self, millis: u64) {
+        self.remembered.expires_after(millis);
+    }
+
     /// Waits until a topic was not there when it was to be read.
     pub(crate) async fn lost(&self) {
         self.lost.notified().await;
@@ -177,7 +184,8 @@ impl Quarantine {
                         found.topic,
                         partitions,
                         retention,
-                    ),
+                    )
+                    .remembering(self.remembered.clone()),
                 };
                 let standing = Standing::Kept(Arc::new(kept));
                 self.set(&product.topic, before.as_ref(), standing);

@@ -14,14 +14,19 @@ pub(super) async fn refresh(shared: Arc<Shared>, stop: CancellationToken) -> Res
     let admin = Admin::new(&shared.kafka)?;
     let mut ticks = tokio::time::interval(shared.config.refresh_every.get());
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut round: usize = 0;
     loop {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             _ = ticks.tick() => {}
             () = shared.quarantine.lost() => {}
         }
+        let mut heard = None;
         match admin.cluster().await {
             Ok(cluster) => {
+                let brokers = cluster.brokers.len().max(1);
+                heard = cluster.brokers.get(round % brokers).map(|broker| broker.id);
+                round = round.wrapping_add(1);
                 for broker in cluster.brokers {
                     shared
                         .brokers
@@ -40,6 +45,10 @@ pub(super) async fn refresh(shared: Arc<Shared>, stop: CancellationToken) -> Res
             }
             let refusals = &shared.refusals;
             shared.quarantine.prepare(&admin, &product, refusals).await;
+        }
+        // One at a time: each is heard in its turn.
+        if let Some(node) = heard {
+            catalog::learn_expiration(&shared, &admin, node).await;
         }
     }
 }

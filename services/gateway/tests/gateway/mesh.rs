@@ -137,6 +137,13 @@ impl Product {
     }
 
     pub(crate) async fn with(change: impl FnOnce(&mut ProductAnnouncement)) -> Self {
+        let product = Self::unannounced(change).await;
+        product.announce().await;
+        product
+    }
+
+    /// The same, and not announced yet.
+    pub(crate) async fn unannounced(change: impl FnOnce(&mut ProductAnnouncement)) -> Self {
         // The registry is up once this is known.
         mesh_writer::<ProductAnnouncement>(ControlTopic::Catalog).await;
         let urn: Urn = format!("urn:meshwork:test:{}:v1", unique("flights"))
@@ -183,20 +190,27 @@ impl Product {
             urn,
         };
         change(&mut announcement);
-        let product = Self { announcement };
-        product.announce().await;
-        product
+        Self { announcement }
     }
 
     /// Writes the announcement to `mesh.catalog`, as it is now.
     pub(crate) async fn announce(&self) {
+        self.announce_as(&self.announced().await).await;
+    }
+
+    /// The announcement as it is written.
+    pub(crate) async fn announced(&self) -> Vec<u8> {
         let writer = mesh_writer::<ProductAnnouncement>(ControlTopic::Catalog).await;
-        let value = writer.encode(&self.announcement).unwrap();
+        writer.encode(&self.announcement).unwrap()
+    }
+
+    /// Writes these bytes in its place.
+    pub(crate) async fn announce_as(&self, value: &[u8]) {
         let key = self.announcement.urn.to_string();
         let record = OutRecord {
             topic: ControlTopic::Catalog.name(),
             key: Some(key.as_bytes()),
-            value: Some(&value),
+            value: Some(value),
             ..OutRecord::default()
         };
         kafka().producer().deliver(&record).await.unwrap();

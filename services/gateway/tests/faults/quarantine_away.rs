@@ -39,6 +39,18 @@ async fn until_put_off(gateway: &Gateway, product: &Product) {
     .await;
 }
 
+/// Waits until another client's batches are put off too: each broker comes to know of a rule in its
+/// own time. What this sends is all bad, so that nothing of it gets into the product's log.
+async fn until_put_off_for_others(address: &str, product: &Product) {
+    let bad = batch(Codec::None, &[b"bad".to_vec()]);
+    wait_until("another client's batches to be put off", || async {
+        let mut raw = Raw::connect(address).await;
+        log_in(&mut raw).await;
+        raw.produce(9, product.topic(), &bad).await.0 == TRY_LATER
+    })
+    .await;
+}
+
 /// A product with a quarantine, which is there.
 async fn quarantined(gateway: &Gateway) -> (Product, String) {
     let product = Product::new(EnforcementMode::Quarantine).await;
@@ -134,6 +146,7 @@ async fn where_the_gateway_may_not_write_batches_are_put_off() {
     }
     until_put_off(&gateway, &product).await;
     let of_leader = address_of_leader(&gateway, other.topic()).await;
+    until_put_off_for_others(&of_leader, &other).await;
     let mut raw = Raw::connect(&of_leader).await;
     log_in(&mut raw).await;
     one_is_put_off(&mut raw, &other).await;

@@ -9,16 +9,11 @@ use meshwork_testkit::kafka;
 use meshwork_wire::Codec;
 
 use crate::child::Child;
-use crate::leaders::{another_than, in_sync, lead, leader};
+use crate::leaders::{another_than, from, in_sync, lead, leader};
 use crate::mesh::{Gateway, Product, followed};
 use crate::oracle::Writing;
 use crate::raw::{Raw, batch, produce_request};
 use crate::{blocking, turn};
-
-/// All nodes, from this one on.
-pub(crate) fn from(first: u16) -> [u16; 3] {
-    [0, 1, 2].map(|n| (first - 1 + n) % 3 + 1)
-}
 
 #[tokio::test]
 async fn a_leader_that_is_killed_or_stopped_and_one_that_is_replaced_lose_nothing() {

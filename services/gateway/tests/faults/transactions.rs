@@ -10,8 +10,7 @@ use kafka_protocol::protocol::StrBytes;
 use meshwork_testkit::{kafka, unique, wait_for};
 use meshwork_wire::Codec;
 
-use crate::leaders::{address_of, direct, lead};
-use crate::lost::from;
+use crate::leaders::{address_of, direct, from, lead};
 use crate::mesh::Gateway;
 use crate::raw::{Raw, batch, idempotent, produce_request, transactional};
 

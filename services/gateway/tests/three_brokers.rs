@@ -31,6 +31,8 @@ mod cut;
 mod ends;
 #[path = "faults/joins.rs"]
 mod joins;
+#[path = "faults/links.rs"]
+mod links;
 #[path = "faults/lost.rs"]
 mod lost;
 #[path = "faults/newer.rs"]

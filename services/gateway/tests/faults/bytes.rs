@@ -16,8 +16,8 @@ use kafka_protocol::protocol::{Encodable, HeaderVersion, StrBytes};
 use meshwork_testkit::{Fate, Heading, kafka, wait_for};
 use meshwork_wire::Codec;
 
-use crate::cut::behind_links;
 use crate::leaders::{address_of, lead, leader};
+use crate::links::behind_links;
 use crate::raw::{Raw, batch};
 use crate::transactions::Transactions;
 use crate::turn;

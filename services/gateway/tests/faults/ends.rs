@@ -14,7 +14,7 @@ use meshwork_model::mesh::announcement::EnforcementMode;
 use meshwork_testkit::{Fate, Heading, unique};
 use parking_lot::Mutex;
 
-use crate::cut::behind_links;
+use crate::links::behind_links;
 use crate::mesh::{Product, followed};
 use crate::raw::Raw;
 use crate::transactions::Transactions;
@@ -149,7 +149,7 @@ async fn transactions_whose_ends_are_lost_on_the_way_are_whole_or_not_at_all() {
     let product = Product::new(EnforcementMode::Reject).await;
     let gateway = behind_links(&turn).await;
     followed(&gateway, &product).await;
-    // Every third end is lost on its way, every third answer to one on its way back.
+    // Of every five ends and answers to one, two are lost on their way.
     let passed = Arc::new(AtomicUsize::new(0));
     let lost = Arc::new(AtomicUsize::new(0));
     for link in turn.linked.links() {
@@ -158,7 +158,7 @@ async fn transactions_whose_ends_are_lost_on_the_way_are_whole_or_not_at_all() {
             if passing.api != END {
                 return Fate::Pass;
             }
-            // Requests and answers alternate, so that four is never only the one or the other's.
+            // Requests and answers alternate: an odd number, so that it hits both.
             if passed.fetch_add(1, Ordering::SeqCst) % 5 < 2 {
                 lost.fetch_add(1, Ordering::SeqCst);
                 return Fate::Cut;

@@ -16,8 +16,8 @@ use meshwork_testkit::{Fate, Heading, Passing, Tap};
 use meshwork_wire::Codec;
 use parking_lot::Mutex;
 
-use crate::cut::behind_links;
 use crate::leaders::{address_of, leader};
+use crate::links::behind_links;
 use crate::mesh::{Gateway, Product, followed};
 use crate::oracle::Writing;
 use crate::raw::{Raw, batch, produce_request};

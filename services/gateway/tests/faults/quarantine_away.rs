@@ -15,8 +15,8 @@ use meshwork_model::mesh::announcement::EnforcementMode;
 use meshwork_testkit::{PASSWORD, kafka, registry, wait_until};
 use meshwork_wire::Codec;
 
-use crate::cut::{behind_links, impatient};
 use crate::leaders::{address_of, another_than, direct, in_sync, lead, leader};
+use crate::links::{behind_links, impatient};
 use crate::mesh::{Gateway, Product, followed};
 use crate::oracle::Writing;
 use crate::raw::{Raw, batch, idempotent};

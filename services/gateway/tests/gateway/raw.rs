@@ -3,9 +3,11 @@
 use std::io::ErrorKind;
 
 use bytes::{Buf as _, Bytes, BytesMut};
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{
-    ApiKey, ProduceRequest, ProduceResponse, RequestHeader, ResponseHeader, TopicName,
+    ApiKey, FetchRequest, ProduceRequest, ProduceResponse, RequestHeader, ResponseHeader,
+    TopicName,
 };
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};
 use meshwork_testkit::DEADLINE;
@@ -148,6 +150,22 @@ pub(crate) fn produce_request(topic: &str, batch: &[u8]) -> ProduceRequest {
         .with_acks(-1)
         .with_timeout_ms(30_000)
         .with_topic_data(vec![topic])
+}
+
+/// Asks for a topic's only partition from its beginning: at least and at most so many bytes, and less
+/// once so long has passed, in milliseconds.
+pub(crate) fn fetch_request(topic: &str, wait: i32, least: i32, most: i32) -> FetchRequest {
+    let partition = FetchPartition::default()
+        .with_partition_max_bytes(most)
+        .with_fetch_offset(0);
+    let topic = FetchTopic::default()
+        .with_topic(TopicName(StrBytes::from_string(topic.to_owned())))
+        .with_partitions(vec![partition]);
+    FetchRequest::default()
+        .with_max_wait_ms(wait)
+        .with_min_bytes(least)
+        .with_max_bytes(most)
+        .with_topics(vec![topic])
 }
 
 /// A batch of these values, each with key `k`.

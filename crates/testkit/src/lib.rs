@@ -19,7 +19,7 @@ mod wait;
 pub use cluster::{Cluster, kafka};
 pub use link::{Fate, Heading, Link, Passing, Tap};
 pub use linked::{Linked, linked_kafka};
-pub use meshwork_dev_kafka::{Nodes, free_ports};
+pub use meshwork_dev_kafka::{Nodes, free_ports, free_ports_in_a_row};
 pub use other_registry::OtherRegistry;
 pub use pki::{Pair, Pki};
 #[cfg(feature = "registry")]

@@ -38,5 +38,7 @@ mod registry_away;
 mod subscriber;
 #[path = "gateway/traces.rs"]
 mod traces;
+#[path = "gateway/transaction.rs"]
+mod transaction;
 #[path = "gateway/way.rs"]
 mod way;

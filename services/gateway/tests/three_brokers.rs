@@ -14,6 +14,8 @@ mod mesh;
 #[path = "gateway/raw.rs"]
 #[allow(dead_code, reason = "shared with other test binaries")]
 mod raw;
+#[path = "gateway/transaction.rs"]
+mod transaction;
 
 #[path = "faults/child.rs"]
 #[allow(dead_code, reason = "shared with other test binaries")]

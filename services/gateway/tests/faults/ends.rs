@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
-use kafka_protocol::messages::{ApiKey, FetchRequest, FetchResponse, TopicName};
-use kafka_protocol::protocol::StrBytes;
+use kafka_protocol::messages::{ApiKey, FetchResponse};
 use meshwork_kafka::{
     OwnedOutRecord, TransactionError, TransactionalOptions, TransactionalProducer,
 };
@@ -16,7 +14,7 @@ use parking_lot::Mutex;
 
 use crate::links::behind_links;
 use crate::mesh::{Product, followed};
-use crate::raw::Raw;
+use crate::raw::{Raw, fetch_request};
 use crate::transactions::Transactions;
 use crate::turn;
 
@@ -93,17 +91,7 @@ async fn the_end_of_a_transaction_passes_at_once_in_its_place_untouched_and_once
 
     // At once: before the broker has answered what came before it.
     client.begin().await;
-    let partition = FetchPartition::default()
-        .with_partition_max_bytes(1 << 20)
-        .with_fetch_offset(0);
-    let fetched = FetchTopic::default()
-        .with_topic(TopicName(StrBytes::from_string(product.topic().to_owned())))
-        .with_partitions(vec![partition]);
-    let asks = FetchRequest::default()
-        .with_max_wait_ms(3_000)
-        .with_min_bytes(1 << 20)
-        .with_max_bytes(1 << 20)
-        .with_topics(vec![fetched]);
+    let asks = fetch_request(product.topic(), 10_000, 1 << 20, 1 << 20);
     client.raw.send(ApiKey::Fetch, 11, &asks).await;
     client.send_end(false).await;
     let answered: Option<(i32, FetchResponse)> = client.raw.answer(11).await;

@@ -4,11 +4,15 @@
 use kafka_protocol::messages::{ApiKey, ProduceResponse};
 use meshwork_gateway::Config;
 use meshwork_model::mesh::announcement::EnforcementMode;
-use meshwork_testkit::kafka;
+use meshwork_testkit::{kafka, wait_until};
+use meshwork_wire::Codec;
 
 use crate::mesh::{Gateway, followed};
 use crate::producer::{Producer, World, bad, pipelined, verdict};
-use crate::raw::{Raw, produce_request};
+use crate::raw::{Raw, batch, produce_request};
+
+/// `MESSAGE_TOO_LARGE`.
+const TOO_LARGE: i16 = 10;
 
 /// librdkafka takes the success of a later batch for that of the earlier ones. So one of which
 /// nothing is left may not be called delivered while an earlier one has failed.
@@ -22,6 +26,13 @@ async fn a_success_of_ours_does_not_hide_an_earlier_failure() {
         .alter_topic_configs(product.topic(), &small, &[])
         .await
         .unwrap();
+    // A broker goes by a limit a moment after it has taken it.
+    let probe = batch(Codec::None, &vec![world.good("probe"); 20]);
+    wait_until("the limit to hold", || async {
+        let mut raw = Raw::connect(&kafka().bootstrap_servers()).await;
+        raw.produce(9, product.topic(), &probe).await.0 == TOO_LARGE
+    })
+    .await;
     let too_large = [world.good(&"g".repeat(600))];
     let mut raw = Raw::connect(&world.a.address).await;
     let batches = [
@@ -29,7 +40,8 @@ async fn a_success_of_ours_does_not_hide_an_earlier_failure() {
         producer.batch(1, &[bad("b1")]),
     ];
     // The broker refuses the first as too large; of the second nothing is left to send.
-    assert_eq!(pipelined(&mut raw, product, &batches).await, [10, 45]);
+    let codes = pipelined(&mut raw, product, &batches).await;
+    assert_eq!(codes, [TOO_LARGE, 45]);
     let batches = [
         producer.batch(0, &[world.good("g0")]),
         producer.batch(1, &[bad("b1")]),

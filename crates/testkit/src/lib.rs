@@ -5,6 +5,7 @@
     reason = "tests fail by panicking; what is here is called from tests only"
 )]
 
+mod announcement;
 mod cluster;
 mod link;
 mod linked;
@@ -16,6 +17,7 @@ mod registry;
 mod secure;
 mod wait;
 
+pub use announcement::announcement;
 pub use cluster::{Cluster, kafka};
 pub use link::{Fate, Heading, Link, Passing, Tap};
 pub use linked::{Linked, linked_kafka};

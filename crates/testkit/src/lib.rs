@@ -5,6 +5,7 @@
     reason = "tests fail by panicking; what is here is called from tests only"
 )]
 
+mod announcement;
 mod cluster;
 mod link;
 mod linked;
@@ -16,10 +17,11 @@ mod registry;
 mod secure;
 mod wait;
 
+pub use announcement::announcement;
 pub use cluster::{Cluster, kafka};
 pub use link::{Fate, Heading, Link, Passing, Tap};
 pub use linked::{Linked, linked_kafka};
-pub use meshwork_dev_kafka::{Nodes, free_ports};
+pub use meshwork_dev_kafka::{Nodes, free_ports, free_ports_in_a_row};
 pub use other_registry::OtherRegistry;
 pub use pki::{Pair, Pki};
 #[cfg(feature = "registry")]

@@ -329,7 +329,11 @@ impl DevKafka {
     /// See [`DevKafkaError`].
     pub fn move_node(&self, node: usize) -> Result<u16, DevKafkaError> {
         self.stop_node(node)?;
-        let to = port::free(1)?.first().copied().unwrap_or_default();
+        // Of two, one is another than it had.
+        let to = port::free(2)?
+            .into_iter()
+            .find(|port| Some(*port) != self.port(node))
+            .unwrap_or_default();
         if let Some(port) = self.ports.get(node.saturating_sub(1)) {
             port.store(to, Ordering::Relaxed);
         }

@@ -34,10 +34,21 @@ mod slow;
 #[path = "faults/unobserved.rs"]
 mod unobserved;
 
+use meshwork_testkit::kafka;
 use tokio::sync::{Mutex, MutexGuard};
 
 /// The cluster is one test's at a time: what one kills the others need.
 pub(crate) async fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::const_new(());
-    TURN.lock().await
+    let turn = TURN.lock().await;
+    // Whatever a test that failed has left.
+    tokio::task::spawn_blocking(|| {
+        let _ = kafka().dev().resume(1);
+        kafka().dev().start_node(1).unwrap();
+    })
+    .await
+    .unwrap();
+    // Before the first observation there is no topic that could be limited.
+    let _ = unobserved::undo().await;
+    turn
 }

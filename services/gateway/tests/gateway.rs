@@ -38,6 +38,8 @@ mod registry_away;
 mod subscriber;
 #[path = "gateway/traces.rs"]
 mod traces;
+#[path = "gateway/transaction.rs"]
+mod transaction;
 #[path = "gateway/unread.rs"]
 mod unread;
 #[path = "gateway/way.rs"]

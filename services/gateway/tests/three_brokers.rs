@@ -14,6 +14,8 @@ mod mesh;
 #[path = "gateway/raw.rs"]
 #[allow(dead_code, reason = "shared with other test binaries")]
 mod raw;
+#[path = "gateway/transaction.rs"]
+mod transaction;
 
 #[path = "faults/child.rs"]
 #[allow(dead_code, reason = "shared with other test binaries")]
@@ -31,6 +33,8 @@ mod cut;
 mod ends;
 #[path = "faults/joins.rs"]
 mod joins;
+#[path = "faults/links.rs"]
+mod links;
 #[path = "faults/lost.rs"]
 mod lost;
 #[path = "faults/newer.rs"]

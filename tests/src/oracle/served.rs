@@ -40,19 +40,12 @@ pub(super) fn check(served: &[Served], committed: &[At], held: &Held) -> Vec<Vio
         .collect()
 }
 
-/// Subjects that the registry writes to by itself, for what it tells of changes: that may come behind
-/// the quiet time in which the log was read. Their ids are judged like any other.
-fn is_own(subject: &str) -> bool {
-    subject.starts_with("mesh.")
-}
-
 fn check_versions(
     served: &Served,
     expected: &BTreeMap<(String, i32), ServedVersion>,
 ) -> Vec<Violation> {
     let keys: BTreeSet<_> = expected.keys().chain(served.versions.keys()).collect();
     keys.into_iter()
-        .filter(|(subject, _)| !is_own(subject))
         .filter_map(|key| {
             let (by_log, by_instance) = (expected.get(key), served.versions.get(key));
             (by_log != by_instance).then(|| Violation::Served {
@@ -121,27 +114,4 @@ fn versions(committed: &[At]) -> BTreeMap<(String, i32), ServedVersion> {
         }
     }
     versions
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_the_registry_registers_late_for_itself_is_no_violation() {
-        let late = |subject: &str| Served {
-            versions: BTreeMap::from([(
-                (subject.to_owned(), 1),
-                ServedVersion {
-                    id: 7,
-                    text: "\"int\"".to_owned(),
-                    deleted: false,
-                },
-            )]),
-            ..Served::default()
-        };
-        let found = |subject| check(&[late(subject)], &[], &Held::default()).len();
-        assert_eq!(found("mesh.audit-value"), 0);
-        assert_eq!(found("meshes"), 1);
-    }
 }

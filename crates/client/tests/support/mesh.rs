@@ -4,16 +4,13 @@ use std::collections::BTreeMap;
 
 use meshwork_client::{MeshProducer, NewRecord, ProducerOptions, RecordPosition};
 use meshwork_kafka::{InRecord, KafkaConfig};
-use meshwork_model::mesh::announcement::{
-    EnforcementMode, ProductStatus, RegisteredSchema, TagMode,
-};
+use meshwork_model::mesh::announcement::EnforcementMode;
 use meshwork_model::mesh::observation::{ObservationFact, PartitionObservation};
 use meshwork_model::mesh::{ProductAnnouncement, StreamObservation};
 use meshwork_model::name::Urn;
-use meshwork_model::time::Timestamp;
 use meshwork_model::topic::partition_for_key;
 use meshwork_registry_client::{MeshReader, RegistryClient};
-use meshwork_testkit::{Cluster, unique};
+use meshwork_testkit::{Cluster, announcement, unique};
 
 use super::registry::Registry;
 
@@ -44,38 +41,10 @@ impl Mesh {
             .create_topic(&meshwork_kafka::NewTopic::new(urn.topic(), 3).with("retention.ms", "-1"))
             .await;
         let id = registry.add(&urn.value_subject(), FLIGHT);
-        let now = Timestamp::from_millis(0);
         let product = ProductAnnouncement {
-            topic: urn.topic(),
-            domain: "test".to_owned(),
-            product: urn.name().product().to_owned(),
-            version: "1.0.0".to_owned(),
-            status: ProductStatus::Active,
-            announced_at: now,
-            changed_at: now,
-            owner: "tests".to_owned(),
-            description: None,
-            tags: vec![],
-            contract: String::new(),
-            contract_digest: String::new(),
-            value_schema: RegisteredSchema {
-                subject: urn.value_subject(),
-                id,
-                guid: String::new(),
-                schema: FLIGHT.to_owned(),
-            },
-            key_schema: None,
-            key_columns: vec!["id".to_owned()],
-            compatibility: "BACKWARD".to_owned(),
             partitions: 3,
-            retention_ms: None,
-            compacted: false,
             enforcement,
-            tag: TagMode::Record,
-            event_time: Some("at".to_owned()),
-            inputs: vec![],
-            slos: vec![],
-            urn,
+            ..announcement(urn, id, FLIGHT)
         };
         Self {
             kafka,

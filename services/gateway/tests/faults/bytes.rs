@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::fetch_response::{
     AbortedTransaction, FetchableTopicResponse, PartitionData,
 };
@@ -16,9 +15,9 @@ use kafka_protocol::protocol::{Encodable, HeaderVersion, StrBytes};
 use meshwork_testkit::{Fate, Heading, kafka, wait_for};
 use meshwork_wire::Codec;
 
-use crate::cut::behind_links;
 use crate::leaders::{address_of, lead, leader};
-use crate::raw::{Raw, batch};
+use crate::links::behind_links;
+use crate::raw::{Raw, batch, fetch_request};
 use crate::transactions::Transactions;
 use crate::turn;
 
@@ -28,20 +27,11 @@ const FETCH: i16 = ApiKey::Fetch as i16;
 
 /// A session of its own is not asked for: then a request says all that there is to say.
 fn fetch(topic: &str, id: uuid::Uuid, isolation: i8) -> FetchRequest {
-    let partition = FetchPartition::default()
-        .with_partition_max_bytes(16 << 20)
-        .with_fetch_offset(0);
-    let topic = FetchTopic::default()
-        .with_topic(TopicName(StrBytes::from_string(topic.to_owned())))
-        .with_topic_id(id)
-        .with_partitions(vec![partition]);
-    FetchRequest::default()
-        .with_max_wait_ms(100)
-        .with_min_bytes(1)
-        .with_max_bytes(16 << 20)
+    let mut request = fetch_request(topic, 100, 1, 16 << 20)
         .with_isolation_level(isolation)
-        .with_session_epoch(-1)
-        .with_topics(vec![topic])
+        .with_session_epoch(-1);
+    request.topics[0].topic_id = id;
+    request
 }
 
 /// Writes one transaction.

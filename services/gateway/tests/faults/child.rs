@@ -1,7 +1,6 @@
 //! A gateway as a process of its own, to be killed: this test binary, run once more.
 
 use std::io::Read as _;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -13,7 +12,7 @@ use meshwork_model::topic::ControlTopic;
 use meshwork_model::units::HumanDuration;
 use meshwork_registry_client::{RegistryClient, RegistryClientConfig};
 use meshwork_telemetry::{Metrics, Readiness};
-use meshwork_testkit::{kafka, registry_url, wait_until};
+use meshwork_testkit::{free_ports_in_a_row, kafka, registry_url, wait_until};
 use tokio_util::sync::CancellationToken;
 
 /// Set for the child: where it listens, and what it stands on.
@@ -73,7 +72,8 @@ impl Child {
             .await
             .unwrap();
         let dir = tempfile::tempdir().unwrap();
-        let port = ports();
+        // Its own, and one for each of up to three brokers.
+        let port = free_ports_in_a_row(4).unwrap();
         let process = spawn(port, &serves(&dir));
         let child = Self { process, port, dir };
         child.served().await;
@@ -139,15 +139,4 @@ fn spawn(port: u16, serves: &std::path::Path) -> std::process::Child {
         .stderr(Stdio::null())
         .spawn()
         .unwrap()
-}
-
-/// The first of four ports in a row that are free, below those that outgoing connections use.
-fn ports() -> u16 {
-    loop {
-        let first = fastrand::u16(20_000..31_000);
-        let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
-        if (first..first + 4).all(free) {
-            return first;
-        }
-    }
 }

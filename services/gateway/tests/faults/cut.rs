@@ -4,32 +4,19 @@ use std::time::Duration;
 
 use kafka_protocol::messages::{ApiKey, MetadataRequest, MetadataResponse, ProduceResponse};
 use meshwork_gateway::Config;
-use meshwork_kafka::{Producer, ProducerOptions};
 use meshwork_model::mesh::announcement::EnforcementMode;
 use meshwork_model::units::HumanDuration;
-use meshwork_testkit::{Link, registry, wait_until};
+use meshwork_testkit::{Link, wait_until};
 use meshwork_wire::Codec;
 
 use crate::leaders::{address_of, leader};
-use crate::mesh::{Gateway, Product, followed};
+use crate::links::{behind_links, behind_links_with, connected, impatient};
+use crate::mesh::{Product, followed};
 use crate::oracle::Writing;
 use crate::raw::{Raw, batch, produce_request};
-use crate::{Turn, turn};
+use crate::turn;
 
 const GIVEN_UP: &str = "meshwork_gateway_connections_ended_total{reason=\"too-long\"}";
-
-/// A gateway whose way to the brokers leads through the links.
-pub(crate) async fn behind_links(turn: &Turn) -> Gateway {
-    Gateway::start_at(Config::default(), registry(), turn.linked.config()).await
-}
-
-/// A producer whose requests may take so long, in milliseconds.
-pub(crate) fn impatient(gateway: &Gateway, millis: u32) -> Producer {
-    let mut config = gateway.kafka();
-    let timeout = ("request.timeout.ms".to_owned(), millis.to_string());
-    config.properties.extend([timeout]);
-    Producer::new(&config, &ProducerOptions::default()).unwrap()
-}
 
 #[tokio::test]
 async fn a_gateway_cut_off_from_one_broker_or_all_loses_nothing() {
@@ -37,15 +24,17 @@ async fn a_gateway_cut_off_from_one_broker_or_all_loses_nothing() {
     let product = Product::new(EnforcementMode::Reject).await;
     let topic = product.topic();
     let config = Config {
-        answer_within: HumanDuration::from_millis(500),
+        answer_within: HumanDuration::from_secs(2),
         ..Config::default()
     };
-    let gateway = Gateway::start_at(config, registry(), turn.linked.config()).await;
+    let gateway = behind_links_with(&turn, config).await;
     followed(&gateway, &product).await;
     let writing = Writing::start(&product, impatient(&gateway, 3_000));
     let links = turn.linked.links();
     for all in [false, true] {
         writing.goes_on(500).await;
+        // Writing itself needs no broker but its leader.
+        let others = connected(&gateway).await;
         let of_leader = turn.linked.link(leader(topic).await.into());
         let one = std::slice::from_ref(of_leader);
         let cut = if all { links } else { one };
@@ -56,6 +45,7 @@ async fn a_gateway_cut_off_from_one_broker_or_all_loses_nothing() {
         })
         .await;
         cut.iter().for_each(Link::mend);
+        drop(others);
 
         // Half-open: nothing comes any more, no end either.
         writing.goes_on(500).await;

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
-use kafka_protocol::messages::{ApiKey, FetchRequest, FetchResponse, TopicName};
-use kafka_protocol::protocol::StrBytes;
+use kafka_protocol::messages::{ApiKey, FetchResponse};
 use meshwork_kafka::{
     OwnedOutRecord, TransactionError, TransactionalOptions, TransactionalProducer,
 };
@@ -14,9 +12,9 @@ use meshwork_model::mesh::announcement::EnforcementMode;
 use meshwork_testkit::{Fate, Heading, unique};
 use parking_lot::Mutex;
 
-use crate::cut::behind_links;
+use crate::links::behind_links;
 use crate::mesh::{Product, followed};
-use crate::raw::Raw;
+use crate::raw::{Raw, fetch_request};
 use crate::transactions::Transactions;
 use crate::turn;
 
@@ -93,17 +91,7 @@ async fn the_end_of_a_transaction_passes_at_once_in_its_place_untouched_and_once
 
     // At once: before the broker has answered what came before it.
     client.begin().await;
-    let partition = FetchPartition::default()
-        .with_partition_max_bytes(1 << 20)
-        .with_fetch_offset(0);
-    let fetched = FetchTopic::default()
-        .with_topic(TopicName(StrBytes::from_string(product.topic().to_owned())))
-        .with_partitions(vec![partition]);
-    let asks = FetchRequest::default()
-        .with_max_wait_ms(3_000)
-        .with_min_bytes(1 << 20)
-        .with_max_bytes(1 << 20)
-        .with_topics(vec![fetched]);
+    let asks = fetch_request(product.topic(), 10_000, 1 << 20, 1 << 20);
     client.raw.send(ApiKey::Fetch, 11, &asks).await;
     client.send_end(false).await;
     let answered: Option<(i32, FetchResponse)> = client.raw.answer(11).await;
@@ -149,7 +137,7 @@ async fn transactions_whose_ends_are_lost_on_the_way_are_whole_or_not_at_all() {
     let product = Product::new(EnforcementMode::Reject).await;
     let gateway = behind_links(&turn).await;
     followed(&gateway, &product).await;
-    // Every third end is lost on its way, every third answer to one on its way back.
+    // Of every five ends and answers to one, two are lost on their way.
     let passed = Arc::new(AtomicUsize::new(0));
     let lost = Arc::new(AtomicUsize::new(0));
     for link in turn.linked.links() {
@@ -158,7 +146,7 @@ async fn transactions_whose_ends_are_lost_on_the_way_are_whole_or_not_at_all() {
             if passing.api != END {
                 return Fate::Pass;
             }
-            // Requests and answers alternate, so that four is never only the one or the other's.
+            // Requests and answers alternate: an odd number, so that it hits both.
             if passed.fetch_add(1, Ordering::SeqCst) % 5 < 2 {
                 lost.fetch_add(1, Ordering::SeqCst);
                 return Fate::Cut;

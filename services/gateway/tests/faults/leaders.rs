@@ -4,9 +4,11 @@ use kafka_protocol::messages::alter_partition_reassignments_request::{
     ReassignablePartition, ReassignableTopic,
 };
 use kafka_protocol::messages::elect_leaders_request::TopicPartitions;
+use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::{
     AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, ApiKey,
-    ElectLeadersRequest, ElectLeadersResponse, MetadataRequest, MetadataResponse, TopicName,
+    ElectLeadersRequest, ElectLeadersResponse, ListOffsetsRequest, ListOffsetsResponse,
+    MetadataRequest, MetadataResponse, TopicName,
 };
 use kafka_protocol::protocol::StrBytes;
 use meshwork_kafka::PartitionState;
@@ -22,12 +24,42 @@ async fn state(topic: &str) -> Option<PartitionState> {
     states.into_iter().next()
 }
 
+/// Whether a node itself says that it leads a topic's only partition; others may say so before it
+/// takes anything. Only who leads tells how far the log reaches.
+async fn leads(node: u16, topic: &str) -> bool {
+    let Some(port) = kafka().dev().port(node.into()) else {
+        return false;
+    };
+    let Ok(stream) = TcpStream::connect(("127.0.0.1", port)).await else {
+        return false;
+    };
+    let partition = ListOffsetsPartition::default()
+        .with_partition_index(0)
+        .with_current_leader_epoch(-1)
+        .with_timestamp(-1);
+    let topic = ListOffsetsTopic::default()
+        .with_name(TopicName(StrBytes::from_string(topic.to_owned())))
+        .with_partitions(vec![partition]);
+    let asks = ListOffsetsRequest::default()
+        .with_replica_id((-1).into())
+        .with_topics(vec![topic]);
+    let answer: Option<ListOffsetsResponse> =
+        Raw::over(stream).ask(ApiKey::ListOffsets, 6, &asks).await;
+    answer.is_some_and(|answer| answer.topics[0].partitions[0].error_code == 0)
+}
+
 /// Node that leads a topic's only partition.
 pub(crate) async fn leader(topic: &str) -> u16 {
     wait_for("the partition to have a leader", || async {
-        u16::try_from(state(topic).await?.leader?).ok()
+        let node = u16::try_from(state(topic).await?.leader?).ok()?;
+        leads(node, topic).await.then_some(node)
     })
     .await
+}
+
+/// All nodes, from this one on.
+pub(crate) fn from(first: u16) -> [u16; 3] {
+    [0, 1, 2].map(|n| (first - 1 + n) % 3 + 1)
 }
 
 /// Waits until another node leads.
@@ -100,7 +132,10 @@ pub(crate) async fn lead(topic: &str, nodes: &[u16]) {
                 direct().await.ask(ApiKey::ElectLeaders, 2, &elected).await;
             return false;
         }
-        true
+        match nodes.first() {
+            Some(first) => leads(*first, topic).await,
+            None => false,
+        }
     })
     .await;
 }

@@ -16,8 +16,8 @@ use meshwork_testkit::{Fate, Heading, Passing, Tap};
 use meshwork_wire::Codec;
 use parking_lot::Mutex;
 
-use crate::cut::behind_links;
 use crate::leaders::{address_of, leader};
+use crate::links::behind_links;
 use crate::mesh::{Gateway, Product, followed};
 use crate::oracle::Writing;
 use crate::raw::{Raw, batch, produce_request};
@@ -54,13 +54,16 @@ fn change<R: Decodable + Encodable + HeaderVersion>(
     Fate::Instead(message)
 }
 
-/// Makes answers those of a newer broker, and notes what it is asked.
+/// Makes answers those of a newer broker, and notes what our own requests ask of it: the gateway's
+/// clients go by the same links, and ask for what they like.
 fn newer(asked: &Arc<Mutex<BTreeSet<(i16, i16)>>>) -> Tap {
     let asked = Arc::clone(asked);
     Arc::new(move |passing| {
         let (api, version) = (passing.api, passing.version);
         if passing.heading == Heading::ToBroker {
-            asked.lock().insert((api, version));
+            if passing.frame.get(14..17) == Some(b"raw") {
+                asked.lock().insert((api, version));
+            }
             return Fate::Pass;
         }
         if api == ApiKey::ApiVersions as i16 {

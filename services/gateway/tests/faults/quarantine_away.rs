@@ -15,8 +15,8 @@ use meshwork_model::mesh::announcement::EnforcementMode;
 use meshwork_testkit::{PASSWORD, kafka, registry, wait_until};
 use meshwork_wire::Codec;
 
-use crate::cut::{behind_links, impatient};
 use crate::leaders::{address_of, another_than, direct, in_sync, lead, leader};
+use crate::links::{behind_links, impatient};
 use crate::mesh::{Gateway, Product, followed};
 use crate::oracle::Writing;
 use crate::raw::{Raw, batch, idempotent};
@@ -35,6 +35,18 @@ async fn until_put_off(gateway: &Gateway, product: &Product) {
     let before = put_off(gateway, product);
     wait_until("batches to be put off", || async {
         put_off(gateway, product) > before
+    })
+    .await;
+}
+
+/// Waits until another client's batches are put off too: each broker comes to know of a rule in its
+/// own time. What this sends is all bad, so that nothing of it gets into the product's log.
+async fn until_put_off_for_others(address: &str, product: &Product) {
+    let bad = batch(Codec::None, &[b"bad".to_vec()]);
+    wait_until("another client's batches to be put off", || async {
+        let mut raw = Raw::connect(address).await;
+        log_in(&mut raw).await;
+        raw.produce(9, product.topic(), &bad).await.0 == TRY_LATER
     })
     .await;
 }
@@ -134,6 +146,7 @@ async fn where_the_gateway_may_not_write_batches_are_put_off() {
     }
     until_put_off(&gateway, &product).await;
     let of_leader = address_of_leader(&gateway, other.topic()).await;
+    until_put_off_for_others(&of_leader, &other).await;
     let mut raw = Raw::connect(&of_leader).await;
     log_in(&mut raw).await;
     one_is_put_off(&mut raw, &other).await;

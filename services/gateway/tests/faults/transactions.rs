@@ -1,22 +1,17 @@
 //! A transactional producer that writes its own bytes.
 
-use kafka_protocol::messages::add_partitions_to_txn_request::AddPartitionsToTxnTopic;
 use kafka_protocol::messages::{
-    AddPartitionsToTxnRequest, AddPartitionsToTxnResponse, ApiKey, EndTxnRequest, EndTxnResponse,
-    FindCoordinatorRequest, FindCoordinatorResponse, InitProducerIdRequest, InitProducerIdResponse,
-    ProduceResponse, TopicName,
+    ApiKey, EndTxnRequest, EndTxnResponse, FindCoordinatorRequest, FindCoordinatorResponse,
+    ProduceResponse,
 };
 use kafka_protocol::protocol::StrBytes;
 use meshwork_testkit::{kafka, unique, wait_for};
 use meshwork_wire::Codec;
 
-use crate::leaders::{address_of, direct, lead};
-use crate::lost::from;
+use crate::leaders::{address_of, direct, from, lead};
 use crate::mesh::Gateway;
 use crate::raw::{Raw, batch, idempotent, produce_request, transactional};
-
-/// The markers of the last transaction are not all written yet.
-const CONCURRENT_TRANSACTIONS: i16 = 51;
+use crate::transaction::{add, producer_id, transactional_id};
 
 /// One, at the broker that is its coordinator and leads its topic.
 pub(crate) struct Transactions {
@@ -25,7 +20,7 @@ pub(crate) struct Transactions {
     pub(crate) address: String,
     /// Its node id.
     pub(crate) node: i32,
-    name: StrBytes,
+    name: String,
     topic: String,
     producer: (i64, i16),
     sequence: i32,
@@ -34,10 +29,10 @@ pub(crate) struct Transactions {
 impl Transactions {
     /// Through a gateway, or without one.
     pub(crate) async fn open(gateway: Option<&Gateway>, topic: &str) -> Self {
-        let name = StrBytes::from_string(unique("tx"));
+        let name = unique("tx");
         let node = wait_for("a coordinator", || async {
             let asks = FindCoordinatorRequest::default()
-                .with_key(name.clone())
+                .with_key(StrBytes::from_string(name.clone()))
                 .with_key_type(1);
             let mut raw = direct().await;
             let answer: FindCoordinatorResponse =
@@ -51,51 +46,21 @@ impl Transactions {
             Some(gateway) => address_of(gateway, node).await,
             None => format!("127.0.0.1:{}", kafka().dev().port(at.into()).unwrap()),
         };
-        let asks = InitProducerIdRequest::default()
-            .with_transactional_id(Some(name.clone().into()))
-            .with_transaction_timeout_ms(60_000)
-            .with_producer_id((-1).into())
-            .with_producer_epoch(-1);
-        let answer: InitProducerIdResponse = wait_for("a producer id", || async {
-            let mut raw = Raw::connect(&address).await;
-            let answer: Option<InitProducerIdResponse> =
-                raw.ask(ApiKey::InitProducerId, 4, &asks).await;
-            answer.filter(|answer| answer.error_code == 0)
-        })
-        .await;
+        let producer = producer_id(&address, &name).await;
         Self {
             raw: Raw::connect(&address).await,
             address,
             node,
             name,
             topic: topic.to_owned(),
-            producer: (answer.producer_id.0, answer.producer_epoch),
+            producer,
             sequence: 0,
         }
     }
 
     /// Has the coordinator take the topic into a transaction, once it has ended the last one.
     pub(crate) async fn begin(&mut self) {
-        let topic = AddPartitionsToTxnTopic::default()
-            .with_name(TopicName(StrBytes::from_string(self.topic.clone())))
-            .with_partitions(vec![0]);
-        let asks = AddPartitionsToTxnRequest::default()
-            .with_v3_and_below_transactional_id(self.name.clone().into())
-            .with_v3_and_below_producer_id(self.producer.0.into())
-            .with_v3_and_below_producer_epoch(self.producer.1)
-            .with_v3_and_below_topics(vec![topic]);
-        loop {
-            let api = ApiKey::AddPartitionsToTxn;
-            let answer: AddPartitionsToTxnResponse = self.raw.ask(api, 3, &asks).await.unwrap();
-            let of = &answer.results_by_topic_v3_and_below[0];
-            match of.results_by_partition[0].partition_error_code {
-                0 => return,
-                CONCURRENT_TRANSACTIONS => {
-                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-                }
-                code => panic!("error {code}"),
-            }
-        }
+        add(&mut self.raw, &self.name, self.producer, &self.topic).await;
     }
 
     pub(crate) async fn send_one(&mut self, value: Vec<u8>) {
@@ -103,13 +68,13 @@ impl Transactions {
         let given = idempotent(batch(Codec::None, &[value]), id, epoch, self.sequence);
         self.sequence += 1;
         let request = produce_request(&self.topic, &transactional(given))
-            .with_transactional_id(Some(self.name.clone().into()));
+            .with_transactional_id(Some(transactional_id(&self.name)));
         self.raw.send(ApiKey::Produce, 9, &request).await;
     }
 
     pub(crate) async fn send_end(&mut self, committed: bool) {
         let asks = EndTxnRequest::default()
-            .with_transactional_id(self.name.clone().into())
+            .with_transactional_id(transactional_id(&self.name))
             .with_producer_id(self.producer.0.into())
             .with_producer_epoch(self.producer.1)
             .with_committed(committed);

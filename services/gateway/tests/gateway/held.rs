@@ -86,8 +86,9 @@ async fn requests_that_have_not_come_whole_do_not_hold_up_the_end() {
 async fn room_is_not_waited_for_without_end() {
     let product = Product::new(EnforcementMode::Reject).await;
     let way = Way::open().await;
+    // Long enough for the first to come whole, and less than a schema is waited for.
     let config = Config {
-        stalled_after: HumanDuration::from_millis(500),
+        stalled_after: HumanDuration::from_secs(2),
         ..narrow()
     };
     let gateway = Gateway::start_with(config, way.client()).await;

@@ -6,17 +6,15 @@ use meshwork_gateway::{Config, Context, Handle, Service};
 use meshwork_kafka::{
     InRecord, KafkaConfig, NewTopic, OutRecord, Producer, ProducerOptions, control,
 };
-use meshwork_model::mesh::announcement::{
-    EnforcementMode, ProductStatus, RegisteredSchema, TagMode,
-};
+use meshwork_model::mesh::announcement::EnforcementMode;
 use meshwork_model::mesh::observation::{ObservationFact, PartitionObservation};
 use meshwork_model::mesh::{ProductAnnouncement, StreamObservation};
 use meshwork_model::name::Urn;
-use meshwork_model::time::{Timestamp, WallClock};
+use meshwork_model::time::WallClock;
 use meshwork_model::topic::ControlTopic;
 use meshwork_registry_client::{MeshReader, RegistryClient};
 use meshwork_telemetry::{Metrics, Readiness};
-use meshwork_testkit::{kafka, mesh_writer, registry, unique, wait_for, wait_until};
+use meshwork_testkit::{announcement, kafka, mesh_writer, registry, unique, wait_for, wait_until};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -157,38 +155,7 @@ impl Product {
             registry.register(&subject, FLIGHT, &[], false).await.ok()
         })
         .await;
-        let mut announcement = ProductAnnouncement {
-            topic: urn.topic(),
-            domain: "test".to_owned(),
-            product: urn.name().product().to_owned(),
-            version: "1.0.0".to_owned(),
-            status: ProductStatus::Active,
-            announced_at: Timestamp::from_millis(0),
-            changed_at: Timestamp::from_millis(0),
-            owner: "tests".to_owned(),
-            description: None,
-            tags: vec![],
-            contract: String::new(),
-            contract_digest: String::new(),
-            value_schema: RegisteredSchema {
-                subject: urn.value_subject(),
-                id: registered.id.as_i32(),
-                guid: String::new(),
-                schema: FLIGHT.to_owned(),
-            },
-            key_schema: None,
-            key_columns: vec!["id".to_owned()],
-            compatibility: "BACKWARD".to_owned(),
-            partitions: 1,
-            retention_ms: None,
-            compacted: false,
-            enforcement: EnforcementMode::Reject,
-            tag: TagMode::Record,
-            event_time: Some("at".to_owned()),
-            inputs: vec![],
-            slos: vec![],
-            urn,
-        };
+        let mut announcement = announcement(urn, registered.id.as_i32(), FLIGHT);
         change(&mut announcement);
         Self { announcement }
     }

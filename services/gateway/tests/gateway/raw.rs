@@ -1,17 +1,22 @@
 //! A client that writes its own bytes.
 
 use std::io::ErrorKind;
+use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{
-    ApiKey, ProduceRequest, ProduceResponse, RequestHeader, ResponseHeader, TopicName,
+    ApiKey, FetchRequest, ProduceRequest, ProduceResponse, RequestHeader, ResponseHeader, TopicName,
 };
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};
 use meshwork_testkit::DEADLINE;
 use meshwork_wire::{BatchBuilder, Codec, Compressor, RecordParts};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+
+/// Who takes nothing for so long, having taken something, is taken to take no more.
+const QUIET: Duration = Duration::from_secs(3);
 
 /// A connection.
 pub(crate) struct Raw<S = TcpStream> {
@@ -57,6 +62,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
         header_version: i16,
         body: &[u8],
     ) -> i32 {
+        // A peer that has closed shows at the next read.
+        let _ = self.write(key, version, header_version, body).await;
+        self.next
+    }
+
+    async fn write(
+        &mut self,
+        key: i16,
+        version: i16,
+        header_version: i16,
+        body: &[u8],
+    ) -> std::io::Result<()> {
         self.next += 1;
         let header = RequestHeader::default()
             .with_request_api_key(key)
@@ -68,10 +85,38 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
         frame.extend_from_slice(body);
         let mut message = u32::try_from(frame.len()).unwrap().to_be_bytes().to_vec();
         message.extend_from_slice(&frame);
-        // A peer that has closed shows at the next read.
-        let _ = self.stream.write_all(&message).await;
+        let written = self.stream.write_all(&message).await;
         self.sent = message;
-        self.next
+        written
+    }
+
+    /// Sends a request again and again until the other end takes no more; how many it took.
+    ///
+    /// # Panics
+    /// If it takes none, more than `most`, or closes.
+    pub(crate) async fn flood<R: Encodable + HeaderVersion>(
+        &mut self,
+        api: ApiKey,
+        version: i16,
+        request: &R,
+        most: usize,
+    ) -> usize {
+        let mut body = BytesMut::new();
+        request.encode(&mut body, version).unwrap();
+        let header_version = R::header_version(version);
+        for taken in 0..most {
+            let patience = if taken == 0 { DEADLINE } else { QUIET };
+            let written = self.write(api as i16, version, header_version, &body);
+            match tokio::time::timeout(patience, written).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => panic!("closed after {taken} requests: {error}"),
+                Err(_) => {
+                    assert!(taken > 0, "it takes no request");
+                    return taken;
+                }
+            }
+        }
+        panic!("it takes requests for ever");
     }
 
     /// The next answer's frame; none if the other end has closed.
@@ -148,6 +193,22 @@ pub(crate) fn produce_request(topic: &str, batch: &[u8]) -> ProduceRequest {
         .with_acks(-1)
         .with_timeout_ms(30_000)
         .with_topic_data(vec![topic])
+}
+
+/// Asks for a topic's only partition from its beginning: at least and at most so many bytes, and less
+/// once so long has passed, in milliseconds.
+pub(crate) fn fetch_request(topic: &str, wait: i32, least: i32, most: i32) -> FetchRequest {
+    let partition = FetchPartition::default()
+        .with_partition_max_bytes(most)
+        .with_fetch_offset(0);
+    let topic = FetchTopic::default()
+        .with_topic(TopicName(StrBytes::from_string(topic.to_owned())))
+        .with_partitions(vec![partition]);
+    FetchRequest::default()
+        .with_max_wait_ms(wait)
+        .with_min_bytes(least)
+        .with_max_bytes(most)
+        .with_topics(vec![topic])
 }
 
 /// A batch of these values, each with key `k`.

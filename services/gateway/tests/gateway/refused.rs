@@ -1,20 +1,16 @@
 //! What is refused is counted once and said once, and other batches of a request hear why.
 
-use kafka_protocol::messages::add_partitions_to_txn_request::AddPartitionsToTxnTopic;
 use kafka_protocol::messages::produce_response::PartitionProduceResponse;
-use kafka_protocol::messages::{
-    AddPartitionsToTxnRequest, AddPartitionsToTxnResponse, ApiKey, InitProducerIdRequest,
-    InitProducerIdResponse, ProduceRequest, ProduceResponse, TopicName, TransactionalId,
-};
-use kafka_protocol::protocol::StrBytes;
+use kafka_protocol::messages::{ApiKey, ProduceRequest, ProduceResponse};
 use meshwork_gateway::{Config, OtherTopics};
 use meshwork_model::mesh::announcement::{EnforcementMode, ProductStatus};
-use meshwork_testkit::{kafka, unique, wait_for};
+use meshwork_testkit::{kafka, unique};
 use meshwork_wire::Codec;
 
 use super::mesh::{Gateway, Product};
-use super::raw::{Raw, batch, idempotent, produce_request};
+use super::raw::{Raw, batch, idempotent, produce_request, transactional};
 use super::subscriber::Log;
+use super::transaction::{add, producer_id, transactional_id};
 
 async fn retired() -> Product {
     Product::with(|product| product.status = ProductStatus::Retired).await
@@ -129,42 +125,6 @@ async fn names_that_clients_choose_fill_neither_the_log_nor_the_metrics() {
     gateway.stop().await;
 }
 
-/// A producer in a transaction with this topic.
-async fn begin(transactional_id: &str, topic: &str) -> (i64, i16) {
-    let id = || TransactionalId(StrBytes::from_string(transactional_id.to_owned()));
-    let mut raw = Raw::connect(&kafka().bootstrap_servers()).await;
-    let request = InitProducerIdRequest::default()
-        .with_transactional_id(Some(id()))
-        .with_transaction_timeout_ms(60_000)
-        .with_producer_id((-1).into())
-        .with_producer_epoch(-1);
-    // The coordinator may have to be made first.
-    let initialised = wait_for("the coordinator", || async {
-        let mut raw = Raw::connect(&kafka().bootstrap_servers()).await;
-        let answer: InitProducerIdResponse =
-            raw.ask(ApiKey::InitProducerId, 4, &request).await.unwrap();
-        (answer.error_code == 0).then_some(answer)
-    })
-    .await;
-    let topics = vec![
-        AddPartitionsToTxnTopic::default()
-            .with_name(TopicName(StrBytes::from_string(topic.to_owned())))
-            .with_partitions(vec![0]),
-    ];
-    let request = AddPartitionsToTxnRequest::default()
-        .with_v3_and_below_transactional_id(id())
-        .with_v3_and_below_producer_id(initialised.producer_id)
-        .with_v3_and_below_producer_epoch(initialised.producer_epoch)
-        .with_v3_and_below_topics(topics);
-    let added: AddPartitionsToTxnResponse = raw
-        .ask(ApiKey::AddPartitionsToTxn, 3, &request)
-        .await
-        .unwrap();
-    let results = &added.results_by_topic_v3_and_below[0].results_by_partition;
-    assert_eq!(results[0].partition_error_code, 0);
-    (initialised.producer_id.0, initialised.producer_epoch)
-}
-
 #[tokio::test]
 async fn in_a_transaction_a_retired_product_fails_alone_and_a_broken_contract_fails_all() {
     let (good, other) = (
@@ -174,19 +134,16 @@ async fn in_a_transaction_a_retired_product_fails_alone_and_a_broken_contract_fa
     let retired = retired().await;
     let gateway = Gateway::start(Config::default()).await;
     let name = unique("tx");
-    let (id, epoch) = begin(&name, good.topic()).await;
+    let broker = kafka().bootstrap_servers();
+    let (id, epoch) = producer_id(&broker, &name).await;
+    let mut direct = Raw::connect(&broker).await;
+    add(&mut direct, &name, (id, epoch), good.topic()).await;
     let given = |value: &[u8], sequence| {
-        let mut batch = idempotent(batch(Codec::None, &[value.to_vec()]), id, epoch, sequence);
-        // Transactional.
-        batch[22] |= 0x10;
-        let checksum = crc32c::crc32c(&batch[21..]);
-        batch[17..21].copy_from_slice(&checksum.to_be_bytes());
-        batch
+        let batch = batch(Codec::None, &[value.to_vec()]);
+        transactional(idempotent(batch, id, epoch, sequence))
     };
-    let in_it = |request: ProduceRequest| {
-        let id = TransactionalId(StrBytes::from_string(name.clone()));
-        request.with_transactional_id(Some(id))
-    };
+    let in_it =
+        |request: ProduceRequest| request.with_transactional_id(Some(transactional_id(&name)));
     let mut raw = Raw::connect(&gateway.address).await;
     // As a broker: each partition for itself, and the client aborts for the one that failed.
     let first = in_it(request(&[

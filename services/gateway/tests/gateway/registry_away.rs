@@ -37,14 +37,21 @@ pub(crate) async fn later(product: &Product, fields: &[&str]) -> Vec<u8> {
     value
 }
 
-#[tokio::test]
-async fn known_schemas_go_on_and_unknown_ones_are_put_off() {
+/// A product, and a gateway whose way to its registry can be cut, which knows the product's schema.
+async fn known() -> (Product, Way, Gateway, Raw) {
     let product = Product::new(EnforcementMode::Reject).await;
     let way = Way::open().await;
     let gateway = Gateway::start_with(Config::default(), way.client()).await;
     let mut raw = Raw::connect(&gateway.address).await;
     let good = batch(Codec::None, &[product.flight("a")]);
     assert_eq!(raw.produce(9, product.topic(), &good).await.0, 0);
+    (product, way, gateway, raw)
+}
+
+#[tokio::test]
+async fn known_schemas_go_on_and_unknown_ones_are_put_off() {
+    let (product, way, gateway, mut raw) = known().await;
+    let good = batch(Codec::None, &[product.flight("a")]);
 
     let unknown = batch(Codec::None, &[later(&product, &["gate"]).await]);
     way.cut();
@@ -223,12 +230,8 @@ async fn what_a_request_needs_is_asked_for_at_the_same_time() {
 
 #[tokio::test]
 async fn a_registry_that_does_not_answer_is_not_waited_for_without_end() {
-    let product = Product::new(EnforcementMode::Reject).await;
-    let way = Way::open().await;
-    let gateway = Gateway::start_with(Config::default(), way.client()).await;
-    let mut raw = Raw::connect(&gateway.address).await;
+    let (product, way, gateway, mut raw) = known().await;
     let good = batch(Codec::None, &[product.flight("a")]);
-    assert_eq!(raw.produce(9, product.topic(), &good).await.0, 0);
     let unknown = batch(Codec::None, &[later(&product, &["gate"]).await]);
     way.hold_up(usize::MAX);
     let code = raw.produce(9, product.topic(), &unknown).await.0;

@@ -4,7 +4,7 @@ use kafka_protocol::messages::{ApiKey, MetadataRequest, MetadataResponse, Produc
 use meshwork_gateway::{Config, TlsConfig};
 use meshwork_kafka::{NewTopic, control};
 use meshwork_model::topic::ControlTopic;
-use meshwork_testkit::{Cluster, Nodes, Pki, registry, secure_kafka, wait_for};
+use meshwork_testkit::{Cluster, Nodes, Pki, registry, secure_kafka, wait_for, wait_until};
 use meshwork_wire::Codec;
 
 use crate::entry::connect_tls;
@@ -75,16 +75,19 @@ async fn names_lead_to_their_brokers_at_one_port() {
         .unwrap();
     let record = batch(Codec::None, &[b"v".to_vec()]);
     for broker in &metadata.brokers {
-        let raw = connect_tls(address, &broker.host, &ca, None).await;
-        let mut raw = raw.unwrap();
         for partition in &partitions {
             let mut asks = produce_request("spread", &record);
             asks.topic_data[0].partition_data[0].index = partition.partition_index;
-            let answer: ProduceResponse = raw.ask(ApiKey::Produce, 9, &asks).await.unwrap();
-            let code = answer.responses[0].partition_responses[0].error_code;
-            // Only the broker that leads takes it.
+            // Only the broker that leads takes it, once it has heard that it does.
             let leads = partition.leader_id == broker.node_id;
-            assert_eq!(code, if leads { 0 } else { NOT_LEADER });
+            let wanted = if leads { 0 } else { NOT_LEADER };
+            wait_until("a broker to know what it leads", || async {
+                let raw = connect_tls(address, &broker.host, &ca, None).await;
+                let answer: Option<ProduceResponse> =
+                    raw.unwrap().ask(ApiKey::Produce, 9, &asks).await;
+                answer.is_some_and(|a| a.responses[0].partition_responses[0].error_code == wanted)
+            })
+            .await;
         }
     }
     gateway.stop().await;

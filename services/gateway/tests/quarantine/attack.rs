@@ -4,11 +4,17 @@
 use kafka_protocol::messages::{ApiKey, ProduceResponse};
 use meshwork_gateway::Config;
 use meshwork_model::mesh::announcement::EnforcementMode;
-use meshwork_testkit::kafka;
+use meshwork_testkit::{kafka, wait_until};
+use meshwork_wire::Codec;
 
 use crate::mesh::{Gateway, followed};
 use crate::producer::{Producer, World, bad, pipelined, verdict};
-use crate::raw::{Raw, produce_request};
+use crate::raw::{Raw, batch, produce_request};
+
+/// `MESSAGE_TOO_LARGE`.
+const TOO_LARGE: i16 = 10;
+/// `OUT_OF_ORDER_SEQUENCE_NUMBER`.
+const OUT_OF_ORDER: i16 = 45;
 
 /// librdkafka takes the success of a later batch for that of the earlier ones. So one of which
 /// nothing is left may not be called delivered while an earlier one has failed.
@@ -22,6 +28,13 @@ async fn a_success_of_ours_does_not_hide_an_earlier_failure() {
         .alter_topic_configs(product.topic(), &small, &[])
         .await
         .unwrap();
+    // A broker goes by a limit a moment after it has taken it.
+    let probe = batch(Codec::None, &vec![world.good("probe"); 20]);
+    wait_until("the limit to hold", || async {
+        let mut raw = Raw::connect(&kafka().bootstrap_servers()).await;
+        raw.produce(9, product.topic(), &probe).await.0 == TOO_LARGE
+    })
+    .await;
     let too_large = [world.good(&"g".repeat(600))];
     let mut raw = Raw::connect(&world.a.address).await;
     let batches = [
@@ -29,7 +42,8 @@ async fn a_success_of_ours_does_not_hide_an_earlier_failure() {
         producer.batch(1, &[bad("b1")]),
     ];
     // The broker refuses the first as too large; of the second nothing is left to send.
-    assert_eq!(pipelined(&mut raw, product, &batches).await, [10, 45]);
+    let codes = pipelined(&mut raw, product, &batches).await;
+    assert_eq!(codes, [TOO_LARGE, 45]);
     let batches = [
         producer.batch(0, &[world.good("g0")]),
         producer.batch(1, &[bad("b1")]),
@@ -231,10 +245,12 @@ async fn numbering_outlives_a_change_of_mode() {
         (0, -1)
     );
     let mut next = 2;
-    for mode in [
-        EnforcementMode::Off,
-        EnforcementMode::Mark,
-        EnforcementMode::Reject,
+    // Of what it follows its verdict with, the broker knows for as long as it is among the producer's
+    // last five batches that it is a repeat.
+    for (mode, repeat) in [
+        (EnforcementMode::Off, 0),
+        (EnforcementMode::Mark, 0),
+        (EnforcementMode::Reject, OUT_OF_ORDER),
     ] {
         world.change(mode).await;
         for gateway in [&world.a, &world.b] {
@@ -244,7 +260,7 @@ async fn numbering_outlives_a_change_of_mode() {
             next += 1;
         }
         let (code, _) = producer.by(&world.a, &world.product, 0, &first).await;
-        assert_ne!(code, 87, "{mode:?}: it follows its verdict");
+        assert_eq!(code, repeat, "{mode:?}: it follows its verdict");
     }
     assert_eq!(
         world.log().await,

@@ -2,7 +2,7 @@
 //! hit.
 
 use bytes::{Bytes, BytesMut};
-use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic, ForgottenTopic};
+use kafka_protocol::messages::fetch_request::ForgottenTopic;
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::offset_commit_request::{
@@ -13,16 +13,16 @@ use kafka_protocol::messages::txn_offset_commit_request::{
     TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
 };
 use kafka_protocol::messages::{
-    ApiKey, ApiVersionsRequest, FetchRequest, FindCoordinatorRequest, GroupId, JoinGroupRequest,
-    MetadataRequest, OffsetCommitRequest, RequestHeader, SaslHandshakeRequest, SyncGroupRequest,
-    TopicName, TransactionalId, TxnOffsetCommitRequest,
+    ApiKey, ApiVersionsRequest, FindCoordinatorRequest, GroupId, JoinGroupRequest, MetadataRequest,
+    OffsetCommitRequest, RequestHeader, SaslHandshakeRequest, SyncGroupRequest, TopicName,
+    TransactionalId, TxnOffsetCommitRequest,
 };
 use kafka_protocol::protocol::{Encodable, HeaderVersion, StrBytes};
 use meshwork_wire::Codec;
 use tokio::io::AsyncWriteExt as _;
 
 use crate::mesh::{Gateway, Product};
-use crate::raw::{Raw, batch, idempotent, produce_request};
+use crate::raw::{Raw, batch, fetch_request, idempotent, produce_request};
 
 /// Of all requests.
 const CORRELATION_ID: i32 = 7;
@@ -91,18 +91,7 @@ fn read(topic: &str) -> Vec<Vec<u8>> {
         all.push(frame(ApiKey::Metadata, version, &request));
     }
     for version in [4, 7, 12, 15] {
-        let partition = FetchPartition::default()
-            .with_fetch_offset(0)
-            .with_partition_max_bytes(1 << 20);
-        let mut asked = FetchTopic::default().with_partitions(vec![partition]);
-        // Topics have ids from version 13 on.
-        if version < 13 {
-            asked = asked.with_topic(name.clone());
-        }
-        let mut request = FetchRequest::default()
-            .with_max_wait_ms(0)
-            .with_max_bytes(1 << 20)
-            .with_topics(vec![asked]);
+        let mut request = fetch_request(topic, 0, 0, 1 << 20);
         if version == 7 || version == 12 {
             let forgotten = ForgottenTopic::default()
                 .with_topic(name.clone())

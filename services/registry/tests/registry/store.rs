@@ -437,7 +437,7 @@ async fn on_a_full_disk_reads_go_on_and_nothing_is_lost() {
     let kafka = cluster().await;
     let config = Config {
         topic: unique("schemas"),
-        write_timeout: HumanDuration::from_secs(2),
+        write_timeout: HumanDuration::from_secs(10),
         ..Config::default()
     };
     // The harness keeps stores in temporary directories: one on the small disk.

@@ -173,7 +173,7 @@ async fn by_certificate() {
     unreachable(&client(&pki, &registry, &json!({})), "certificate").await;
     let other = Pki::new();
     let stranger = files(&other, "ann");
-    unreachable(&client(&pki, &registry, &stranger), "").await;
+    unreachable(&client(&pki, &registry, &stranger), "unknownca").await;
 
     // Files that are of no use are named before anything is asked.
     let nonsense = pki.file(

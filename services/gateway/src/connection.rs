@@ -103,6 +103,7 @@ pub(crate) async fn serve(
         proofs: line::Proofs::default(),
     });
     let stalled_after = shared.config.stalled_after.get();
+    let answer_within = shared.config.answer_within.get();
     let (owe, owed) = mpsc::channel(shared.config.max_requests_in_flight.max(1));
     let up = up::Up {
         shared: Arc::clone(&shared),
@@ -128,11 +129,18 @@ pub(crate) async fn serve(
     let (up, down) = (up.run(), down.run());
     tokio::pin!(up, down);
     // Whoever fails ends both. When the client has nothing more to ask, what it is owed is still
-    // written; when the broker has closed and owes nothing, that is all.
+    // written, but not for as long as its requests allow: that may be weeks, and it may be gone. When
+    // the broker has closed and owes nothing, that is all.
     let client = tokio::select! {
         asked = &mut up => {
             let client = asked?;
-            down.await?;
+            match tokio::time::timeout(answer_within, down).await {
+                Ok(ended) => ended?,
+                Err(_) => return Err(Ended::TooLong {
+                    what: "an answer for a client that asks nothing more",
+                    millis: answer_within.as_millis(),
+                }),
+            }
             client
         }
         ended = &mut down => return ended,

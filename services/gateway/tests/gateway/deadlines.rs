@@ -1,5 +1,5 @@
 //! How long a broker is waited for: each request as long as its own words allow, from when its turn
-//! has come. A broker looks at one request of a connection at a time.
+//! has come. A broker looks at one request of a connection at a time. Nobody is waited for who has gone.
 
 use kafka_protocol::messages::{
     ApiKey, FetchResponse, MetadataRequest, MetadataResponse, ProduceResponse,
@@ -69,5 +69,25 @@ async fn a_question_of_the_gateways_own_is_no_reason_to_end_a_busy_connection() 
     assert_eq!(answer.responses[0].partition_responses[0].error_code, 19);
     // The connection goes on.
     assert_eq!(raw.produce(9, product.topic(), &bad).await.0, 0);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_has_gone_leaves_no_connection_for_as_long_as_its_request_would_wait() {
+    let topic = kafka().topic("quiet", 1).await;
+    let gateway = Gateway::start(Config {
+        answer_within: HumanDuration::from_secs(2),
+        ..Config::default()
+    })
+    .await;
+    let open = || gateway.metric("meshwork_gateway_connections");
+    let mut raw = Raw::connect(&gateway.address).await;
+    let asks = MetadataRequest::default();
+    let known: Option<MetadataResponse> = raw.ask(ApiKey::Metadata, 9, &asks).await;
+    assert!(known.is_some());
+    assert_eq!(open(), 1);
+    keep_busy(&mut raw, &topic, i32::MAX).await;
+    drop(raw);
+    wait_until("the connection to be gone", || async { open() == 0 }).await;
     gateway.stop().await;
 }

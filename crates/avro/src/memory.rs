@@ -168,6 +168,7 @@ mod tests {
         let each = size_of::<Field>() + 3 * size_of::<Node>() + 100;
         assert!(memory(&record) >= least + 100 * each);
     }
+
     #[test]
     fn what_a_schema_refers_to_counts_once() {
         let parse = |text: &str, references: &[Arc<Schema>]| {

@@ -314,7 +314,6 @@ mod tests {
     use axum::extract::Request;
     use meshwork_registry_client::RegistryClientConfig;
     use tokio::net::TcpListener;
-    use tokio::sync::Notify;
 
     use super::*;
 
@@ -427,6 +426,7 @@ mod tests {
         make_room(&mut one, 1);
         assert!(one.is_empty());
     }
+
     #[test]
     fn schemas_that_are_referred_to_have_room_together() {
         let numbers = "1,".repeat(300_000);
@@ -443,48 +443,5 @@ mod tests {
         }
         let why = left.hold(&large).unwrap_err();
         assert!(why.contains("64 MiB"), "{why}");
-    }
-
-    #[tokio::test]
-    async fn what_was_asked_for_before_the_event_time_was_named_is_compiled_with_it() {
-        const SUBJECT: &str = "a.b.v1-value";
-        let (come, asked) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let (tell, wait) = (Arc::clone(&asked), Arc::clone(&come));
-        let schema = move || async move {
-            tell.notify_one();
-            wait.notified().await;
-            let long = r#"{"type":"long","logicalType":"timestamp-millis"}"#;
-            let field = format!(r#"{{"name":"at","type":{long}}}"#);
-            let text = format!(r#"{{"type":"record","name":"R","fields":[{field}]}}"#);
-            axum::Json(HashMap::from([("schema", text)]))
-        };
-        let versions = || async {
-            let holder = r#"[{"subject":"a.b.v1-value","version":1}]"#;
-            ([("content-type", "application/json")], holder)
-        };
-        let router = axum::Router::new()
-            .route("/schemas/ids/7", axum::routing::get(schema))
-            .route("/schemas/ids/7/versions", axum::routing::get(versions));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        let registry = RegistryClient::new(&RegistryClientConfig::new(url)).unwrap();
-        let cache = SchemaCache::new(registry, 10);
-        let schema = SchemaRef::Id(SchemaId::new(7).unwrap());
-        let needed = Needed {
-            schema,
-            subject: SUBJECT.to_owned(),
-        };
-        let named = async {
-            asked.notified().await;
-            cache.set_event_time(SUBJECT, Some("at"));
-            come.notify_one();
-        };
-        let (loaded, ()) = tokio::join!(cache.load(&needed), named);
-        loaded.unwrap();
-        let SchemaLookup::Known(found) = cache.look_up(SUBJECT, schema) else {
-            panic!("{:?}", cache.look_up(SUBJECT, schema));
-        };
-        assert!(found.has_event_time);
     }
 }

@@ -196,8 +196,8 @@ impl LogReader {
     /// again without losing anything.
     ///
     /// # Errors
-    /// [`KafkaError::OffsetOutOfRange`], [`KafkaError::UnknownTopic`], [`KafkaError::Forbidden`] and what else can't be
-    /// retried; the reader has ended then, and says the same ever after.
+    /// [`KafkaError::OffsetOutOfRange`], [`KafkaError::UnknownTopic`], [`KafkaError::Forbidden`] and
+    /// what else can't be retried; the reader has ended then, and says the same ever after.
     pub async fn next(&mut self, max_wait: Duration) -> Result<ReadBatch, KafkaError> {
         if let Some(error) = &self.failed {
             return Err(error.clone());

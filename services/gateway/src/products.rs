@@ -265,10 +265,7 @@ pub(crate) fn is_named_like_one(topic: &str) -> bool {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use meshwork_model::mesh::announcement::{
-        EnforcementMode, ProductStatus, RegisteredSchema, TagMode,
-    };
-    use meshwork_model::time::Timestamp;
+    use meshwork_model::mesh::announcement::{EnforcementMode, ProductStatus, TagMode};
     use meshwork_pipeline::KeyRule;
 
     use super::*;
@@ -329,36 +326,8 @@ pub(crate) mod tests {
     pub(crate) fn announcement(event_time: &str) -> ProductAnnouncement {
         let urn: Urn = "urn:meshwork:sales:orders:v1".parse().unwrap();
         ProductAnnouncement {
-            topic: urn.topic(),
-            domain: "sales".to_owned(),
-            product: "orders".to_owned(),
-            version: "1.0.0".to_owned(),
-            status: ProductStatus::Active,
-            announced_at: Timestamp::from_millis(0),
-            changed_at: Timestamp::from_millis(0),
-            owner: "tests".to_owned(),
-            description: None,
-            tags: vec![],
-            contract: String::new(),
-            contract_digest: String::new(),
-            value_schema: RegisteredSchema {
-                subject: urn.value_subject(),
-                id: 1,
-                guid: String::new(),
-                schema: String::new(),
-            },
-            key_schema: None,
-            key_columns: vec![],
-            compatibility: "BACKWARD".to_owned(),
-            partitions: 1,
-            retention_ms: None,
-            compacted: false,
-            enforcement: EnforcementMode::Reject,
-            tag: TagMode::Record,
             event_time: Some(event_time.to_owned()),
-            inputs: vec![],
-            slos: vec![],
-            urn,
+            ..meshwork_testkit::announcement(urn, 1, "")
         }
     }
 

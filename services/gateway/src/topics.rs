@@ -1,6 +1,6 @@
 //! Topics' names by their ids (KIP-516), learnt from Metadata, and of products' topics from what the
-//! gateway asks itself. An id is never used again, so what
-//! is known of one stays true; a name may get another id.
+//! gateway asks itself. An id is never used again, so what is known of one stays true; a name may get
+//! another id.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;

@@ -22,7 +22,7 @@ use crate::background::Background;
 use crate::config::KafkaConfig;
 use crate::context::Context;
 use crate::error::{ErrorCode, KafkaError};
-use crate::raw::admin::Failure;
+use crate::raw::admin::{self as raw, Failure};
 use crate::raw::events::Queue;
 
 /// How long a call has by default.
@@ -104,7 +104,7 @@ impl Admin {
     /// See [`KafkaError`].
     pub async fn cluster(&self) -> Result<Cluster, KafkaError> {
         self.blocking("look at the cluster", |client, timeout| {
-            let (cluster_id, brokers) = crate::raw::admin::describe_cluster(client, timeout)?;
+            let (cluster_id, brokers) = raw::describe_cluster(client, timeout)?;
             let mut brokers: Vec<Broker> = brokers
                 .into_iter()
                 .map(|(id, host, port)| Broker { id, host, port })
@@ -129,7 +129,7 @@ impl Admin {
         let started = Instant::now();
         let done = tokio::task::spawn_blocking(move || {
             let client = inner.client.inner();
-            let done = call(client, timeout);
+            let done = raw::answers(client, timeout).and_then(|()| call(client, timeout));
             if let Some(mut queue) = Queue::main(client) {
                 queue.drain();
             }
@@ -150,14 +150,19 @@ impl Admin {
         }
     }
 
-    /// Runs a request of rdkafka's own admin client.
-    async fn request<T>(
+    /// Runs a request of rdkafka's own admin client, which goes out as soon as it is made.
+    async fn request<T, F>(
         &self,
         what: impl Into<String>,
-        request: impl Future<Output = Result<T, rdkafka::error::KafkaError>>,
-    ) -> Result<T, KafkaError> {
+        request: impl FnOnce() -> F,
+    ) -> Result<T, KafkaError>
+    where
+        F: Future<Output = Result<T, rdkafka::error::KafkaError>>,
+    {
+        let what = what.into();
+        self.blocking(what.as_str(), |_, _| Ok(())).await?;
         let started = Instant::now();
-        let done = request.await;
+        let done = request().await;
         if let Some(mut queue) = Queue::main(self.inner.client.inner()) {
             queue.drain();
         }

@@ -16,10 +16,9 @@ impl Admin {
         let what = format!("read the settings of broker {id}");
         let asked = [ResourceSpecifier::Broker(id)];
         let results = self
-            .request(
-                &what,
-                self.inner.client.describe_configs(&asked, &self.options()),
-            )
+            .request(&what, || {
+                self.inner.client.describe_configs(&asked, &self.options())
+            })
             .await?;
         let mut configs = BTreeMap::new();
         for result in results {

@@ -186,10 +186,9 @@ impl Admin {
             new = new.set(key, value);
         }
         let results = self
-            .request(
-                &what,
-                self.inner.client.create_topics([&new], &self.options()),
-            )
+            .request(&what, || {
+                self.inner.client.create_topics([&new], &self.options())
+            })
             .await?;
         let creation = match topic_result(results, &what) {
             Ok(()) => Creation::Created,
@@ -211,10 +210,9 @@ impl Admin {
         let what = format!("raise the partitions of {topic} to {total}");
         let new = NewPartitions::new(topic, usize::try_from(total).unwrap_or(0));
         let results = self
-            .request(
-                &what,
-                self.inner.client.create_partitions([&new], &self.options()),
-            )
+            .request(&what, || {
+                self.inner.client.create_partitions([&new], &self.options())
+            })
             .await?;
         topic_result(results, &what)?;
         let patience = Patience::new();
@@ -234,10 +232,9 @@ impl Admin {
     pub async fn delete_topic(&self, topic: &str) -> Result<(), KafkaError> {
         let what = format!("delete topic {topic}");
         let results = self
-            .request(
-                &what,
-                self.inner.client.delete_topics(&[topic], &self.options()),
-            )
+            .request(&what, || {
+                self.inner.client.delete_topics(&[topic], &self.options())
+            })
             .await?;
         topic_result(results, &what)?;
         let patience = Patience::new();
@@ -302,12 +299,11 @@ impl Admin {
             .map(|topic| ResourceSpecifier::Topic(topic))
             .collect();
         let results = self
-            .request(
-                what,
+            .request(what, || {
                 self.inner
                     .client
-                    .describe_configs(asked.iter(), &self.options()),
-            )
+                    .describe_configs(asked.iter(), &self.options())
+            })
             .await?;
         // librdkafka gives them in the order in which they were asked for.
         let configs = topics.iter().zip(results).map(|(topic, result)| {
@@ -363,10 +359,9 @@ impl Admin {
         list.add_partition_offset(topic, partition, Offset::Offset(before))
             .map_err(|e| KafkaError::config(&e))?;
         let done = self
-            .request(
-                &what,
-                self.inner.client.delete_records(&list, &self.options()),
-            )
+            .request(&what, || {
+                self.inner.client.delete_records(&list, &self.options())
+            })
             .await?;
         for element in done.elements() {
             if let Err(e) = element.error() {

@@ -1,6 +1,6 @@
 //! Admin requests. Each call blocks until the answer is there or the time is up.
 
-use std::ffi::{CString, c_char};
+use std::ffi::{CString, c_char, c_int};
 use std::time::Duration;
 
 use rdkafka::bindings as c;
@@ -579,6 +579,33 @@ pub(crate) fn describe_topics(
             Ok(described)
         },
     )
+}
+
+/// Waits until any broker answers.
+///
+/// To be asked before an admin request: those go to one broker, mostly the controller, and while it is
+/// down librdkafka (2.12) tries to connect to it again and again without a pause, a core for as long as
+/// the request waits (`RD_KAFKA_OP_CONNECT` takes the back-off away, and each change of state asks for
+/// it). A metadata request goes to any broker, and keeps to `reconnect.backoff.ms`.
+pub(crate) fn answers(client: &Client<Context>, timeout: Duration) -> Result<(), Failure> {
+    let mut metadata: *const c::rd_kafka_metadata = std::ptr::null();
+    let millis = c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX);
+    // SAFETY: the client lives as long as it is borrowed; no topic is asked for.
+    let code = unsafe {
+        c::rd_kafka_metadata(
+            native(client),
+            0,
+            std::ptr::null_mut(),
+            &raw mut metadata,
+            millis,
+        )
+    };
+    if code.is_error() {
+        return Err(Failure::of(code, "no broker answers".to_owned()));
+    }
+    // SAFETY: there is one where there is no error, and it is ours.
+    unsafe { c::rd_kafka_metadata_destroy(metadata) };
+    Ok(())
 }
 
 /// A broker: id, host, port.
